@@ -1,0 +1,1 @@
+"""The HTTP service: search, answers with checked citations, documents and their states."""

@@ -1,0 +1,1 @@
+"""The only SQL of RagIndex: catalogue, revisions, queue, search. Callers need no SQLAlchemy of their own."""

@@ -1,0 +1,1 @@
+"""The one that carries out a plan: DDL, index builds, promotions. Kubernetes joins it; a laptop uses the same steps."""
