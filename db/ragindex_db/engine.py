@@ -1,0 +1,160 @@
+"""Connections: how they are made, kept healthy and handed out, for threads and for the event loop alike.
+
+Every other function of this package is synchronous and takes a ``Connection``. Workers call them inside
+``database.begin()``; the service runs the very same functions on asyncio connections: ``await database.run(function, …)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import psycopg
+import sqlalchemy as sa
+from pgvector.psycopg import register_vector, register_vector_async
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ragindex_core.errors import Misconfigured, NotReady, Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Per session: vector searches must see their own parameters when they are planned, and nothing here pays for JIT.
+_SESSION = "-c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    url: str = field(repr=False)
+    pool_size: int = 4
+    application_name: str = "ragindex"
+    statement_timeout_ms: int = 0  # 0: no limit
+    connect_timeout_seconds: int = 10
+
+
+def _engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
+    return {
+        "pool_size": settings.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": 10,
+        "pool_pre_ping": True,
+        "connect_args": {
+            "application_name": settings.application_name,
+            "connect_timeout": settings.connect_timeout_seconds,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "options": f"{_SESSION} -c statement_timeout={settings.statement_timeout_ms:d}",
+        },
+    }
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise Misconfigured("the database URL is not of the form postgresql://user:password@host:port/name") from error
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise Misconfigured(f"the database URL must begin with postgresql://, not {parsed.drivername}://")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """A pool of connections for threads: worker, operator, command line."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.settings = settings
+        self.engine = sa.create_engine(_parsed(settings.url), **_engine_arguments(settings))
+        event.listen(self.engine, "connect", _register_types)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back by any exception."""
+        with translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """For what cannot run in a transaction: index builds beside traffic."""
+        with (
+            translated(),
+            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            yield connection
+
+    def run(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """``function`` in a transaction of its own."""
+        with self.begin() as connection:
+            return function(connection, *args, **kwargs)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class AsyncDatabase:
+    """The same for the event loop: a cancelled task cancels its statement."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.settings = settings
+        self.engine: AsyncEngine = create_async_engine(_parsed(settings.url), **_engine_arguments(settings))
+        event.listen(self.engine.sync_engine, "connect", _register_types_async)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        with translated():
+            async with self.engine.begin() as connection:
+                yield connection
+
+    async def run(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self.begin() as connection:
+            return await connection.run_sync(function, *args, **kwargs)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _register_types(dbapi_connection: psycopg.Connection[Any], _record: object) -> None:
+    with dbapi_connection.cursor() as cursor:
+        exists = cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone()
+    if exists:
+        register_vector(dbapi_connection)
+    dbapi_connection.rollback()
+
+
+def _register_types_async(dbapi_connection: Any, _record: object) -> None:
+    async def register(connection: psycopg.AsyncConnection[Any]) -> None:
+        await register_vector_async(connection)
+
+    dbapi_connection.run_async(register)
+
+
+#: The connection is of no more use, or the server is not in a state to write: give up the transaction and try anew.
+_TRANSIENT = ("08", "25006", "57P", "40001", "40P01", "53")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """The errors of the driver as ours; what we cannot name passes through unchanged."""
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise NotReady("all database connections are busy", retry_after_seconds=1) from error
+    except (OperationalError, InterfaceError, DBAPIError) as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == "57014":
+            raise NotReady("the statement ran out of its time", retry_after_seconds=1) from error
+        if error.connection_invalidated or isinstance(error, InterfaceError) or _is_transient(error, state):
+            raise Unavailable(_first_line(error), retry_after_seconds=1) from error
+        raise
+
+
+def _is_transient(error: DBAPIError, state: str | None) -> bool:
+    return state.startswith(_TRANSIENT) if state else isinstance(error, OperationalError)
+
+
+def _first_line(error: DBAPIError) -> str:
+    return "the database does not answer: " + (str(error.orig).strip().splitlines() or ["connection lost"])[0]
