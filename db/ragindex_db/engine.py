@@ -1,7 +1,7 @@
 """Connections: how they are made, kept healthy and handed out, for threads and for the event loop alike.
 
 Every other function of this package is synchronous and takes a ``Connection``. Workers call them inside
-``database.begin()``; the service runs the very same functions on asyncio connections: ``await database.run(function, …)``.
+``database.begin()``; the service runs the very same functions on asyncio connections: ``await database.run(f, …)``.
 """
 
 from __future__ import annotations

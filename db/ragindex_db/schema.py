@@ -94,8 +94,8 @@ revisions = Table(
     Column("analyser_version", sa.Integer, nullable=False),
     Column("tables_ready", sa.Boolean, nullable=False, server_default=sa.false()),
     Column("listed", sa.Boolean, nullable=False, server_default=sa.false()),  # a complete sync has filled its queue
-    Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),
-    Column("promotion_requested", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("embedding_allowed", sa.Boolean, nullable=False, server_default=sa.false()),  # estimate within bounds
+    Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),  # or accepted by a person
     Column("estimated_tokens", sa.BigInteger),
     Column("estimated_cost_micro_usd", sa.BigInteger),
     _now("created_at"),

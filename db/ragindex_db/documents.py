@@ -1,0 +1,310 @@
+"""Documents: what the sources hold, their state in a revision, and their removal from everywhere at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from ragindex_core.errors import NotFound
+from ragindex_core.ports import SourceObject
+from ragindex_db import cache, keyword, queue, revisions, schema
+from ragindex_db.schema import contents, document_metadata, documents, revision_documents
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A document and its state in one revision; ``state`` is None when that revision has not heard of it."""
+
+    id: int
+    source: str
+    key: str
+    uri: str
+    title: str | None
+    version: str | None
+    size: int | None
+    media_type: str | None
+    language: str | None
+    metadata: Mapping[str, Any]
+    upload_id: int | None
+    created_at: datetime
+    modified_at: datetime | None
+    deleted_at: datetime | None
+    state: str | None
+    reason: str | None
+    message: str | None
+    attempts: int | None
+    next_attempt_at: datetime | None
+    indexed_version: str | None
+    indexed_at: datetime | None
+    chunks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a sync compares a listing with."""
+
+    document_id: int
+    key: str
+    version: str
+    sidecar_version: str | None
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object of a listing, ready for the catalogue: with its sidecar's metadata read."""
+
+    object: SourceObject
+    source_metadata: Mapping[str, Any]
+    access_groups: tuple[str, ...] | None = None
+    upload_id: int | None = None
+
+
+def _joined(revision_id: int | None) -> sa.Select[Any]:
+    rd = revision_documents
+    state_columns = {
+        "state",
+        "reason",
+        "message",
+        "attempts",
+        "next_attempt_at",
+        "indexed_version",
+        "indexed_at",
+        "chunks",
+    }
+    columns = [(rd if name in state_columns else documents).c[name].label(name) for name in DocumentRow.__slots__]
+    on = sa.and_(rd.c.document_id == documents.c.id, rd.c.revision_id == revision_id)
+    return sa.select(*columns).select_from(documents.outerjoin(rd, on))
+
+
+def page(
+    connection: Connection,
+    index_id: int,
+    revision_id: int | None,
+    *,
+    state: str | None = None,
+    limit: int = 100,
+    after: int = 0,
+) -> list[DocumentRow]:
+    """Live documents in the order of their ids, from the first one above ``after``."""
+    statement = (
+        _joined(revision_id)
+        .where(documents.c.index_id == index_id, documents.c.deleted_at.is_(None), documents.c.id > after)
+        .order_by(documents.c.id)
+        .limit(limit)
+    )
+    if state is not None:
+        statement = statement.where(revision_documents.c.state == state)
+    return [DocumentRow(**row._mapping) for row in connection.execute(statement)]
+
+
+def get(connection: Connection, index_id: int, document_id: int, revision_id: int | None) -> DocumentRow:
+    """Also a deleted one: its row is the proof of its absence."""
+    row = connection.execute(
+        _joined(revision_id).where(documents.c.index_id == index_id, documents.c.id == document_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"this index has no document {document_id}")
+    return DocumentRow(**row._mapping)
+
+
+def known(connection: Connection, index_id: int, source: str) -> Iterator[Known]:
+    """What the catalogue holds of a source, in the order of the keys (code points), read in pieces."""
+    rows = connection.execution_options(yield_per=2000).execute(
+        sa.select(
+            documents.c.id,
+            documents.c.key,
+            documents.c.source_version,
+            documents.c.sidecar_version,
+            documents.c.size,
+            documents.c.sha256,
+        )
+        .where(documents.c.index_id == index_id, documents.c.source == source, documents.c.deleted_at.is_(None))
+        .order_by(documents.c.key)
+    )
+    for row in rows:
+        yield Known(*row)
+
+
+def count_live(connection: Connection, index_id: int, source: str) -> int:
+    return connection.execute(
+        sa.select(sa.func.count())
+        .select_from(documents)
+        .where(documents.c.index_id == index_id, documents.c.source == source, documents.c.deleted_at.is_(None))
+    ).scalar_one()
+
+
+def sources(connection: Connection, index_id: int) -> set[str]:
+    """The sources that live documents came from."""
+    return set(
+        connection.execute(
+            sa.select(documents.c.source)
+            .where(documents.c.index_id == index_id, documents.c.deleted_at.is_(None))
+            .distinct()
+        ).scalars()
+    )
+
+
+def add(connection: Connection, index_id: int, namespace: str, source: str, listed: Sequence[Listed]) -> list[int]:
+    """New documents, in the queue of every kept revision. One that is there already is left as it is."""
+    if not listed:
+        return []
+    statement = (
+        insert(documents)
+        .values([{"index_id": index_id, "namespace": namespace, "source": source, **_values(item)} for item in listed])
+        .on_conflict_do_nothing()
+        .returning(documents.c.id)
+    )
+    ids = list(connection.execute(statement).scalars())
+    for revision in revisions.with_tables(connection, index_id):
+        connection.execute(
+            insert(revision_documents)
+            .values(
+                [
+                    {"revision_id": revision.id, "document_id": i, "index_id": index_id, "namespace": namespace}
+                    for i in ids
+                ]
+            )
+            .on_conflict_do_nothing()
+        ) if ids else None
+    return ids
+
+
+def change(connection: Connection, index_id: int, changed: Mapping[int, Listed]) -> None:
+    """New bytes at the source: to be indexed again, in every kept revision. What is indexed stays searchable."""
+    for document_id, item in sorted(changed.items()):
+        connection.execute(sa.update(documents).where(documents.c.id == document_id).values(**_values(item)))
+    queue.requeue(connection, index_id, list(changed))
+
+
+def touch(connection: Connection, document_id: int, item: Listed) -> None:
+    """The source's token moved, the bytes did not; or only the metadata beside them did."""
+    connection.execute(sa.update(documents).where(documents.c.id == document_id).values(**_values(item)))
+
+
+def _values(item: Listed) -> dict[str, Any]:
+    return {
+        "key": item.object.key,
+        "uri": item.object.uri,
+        "source_version": item.object.version,
+        "sidecar_version": item.object.sidecar_version,
+        "size": item.object.size,
+        "modified_at": item.object.modified,
+        "source_metadata": dict(item.source_metadata),
+        "access_groups": list(item.access_groups) if item.access_groups is not None else None,
+        "upload_id": item.upload_id,
+        "change": schema.change_numbers.next_value(),
+    }
+
+
+def set_parsed(
+    connection: Connection,
+    document_id: int,
+    *,
+    title: str | None,
+    version: str,
+    sha256: str,
+    media_type: str,
+    language: str | None,
+    metadata: Mapping[str, Any],
+) -> None:
+    """What reading the document taught: written in the transaction that makes it searchable."""
+    connection.execute(
+        sa.update(documents)
+        .where(documents.c.id == document_id)
+        .values(
+            title=title,
+            version=version,
+            sha256=sha256,
+            media_type=media_type,
+            language=language,
+            metadata=dict(metadata),
+            change=schema.change_numbers.next_value(),
+        )
+    )
+
+
+def set_read(connection: Connection, document_id: int, *, version: str, sha256: str) -> None:
+    """The version that was read, for a document that cannot be indexed."""
+    connection.execute(
+        sa.update(documents)
+        .where(documents.c.id == document_id)
+        .values(version=version, sha256=sha256, change=schema.change_numbers.next_value())
+    )
+
+
+def content(connection: Connection, document_id: int, version: str | None, revision_id: int | None) -> tuple[str, str]:
+    """Version and normalised text: the one asked for, else the one that ``revision_id`` has indexed."""
+    statement = sa.select(contents.c.version, contents.c.text).where(contents.c.document_id == document_id)
+    if version is None:
+        statement = statement.join(
+            revision_documents,
+            sa.and_(revision_documents.c.content_id == contents.c.id, revision_documents.c.revision_id == revision_id),
+        )
+    else:
+        statement = statement.where(contents.c.version == version)
+    row = connection.execute(statement.order_by(contents.c.id.desc()).limit(1)).one_or_none()
+    if row is None:
+        raise NotFound("there is no text of this document" + (f" in version {version}" if version else " yet"))
+    return row[0], row[1]
+
+
+def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -> int:
+    """Gone from every kept revision, with its text, metadata, bytes and cache entries, in this one transaction."""
+    ids = sorted(document_ids)
+    locked = connection.execute(
+        sa.select(documents.c.id)
+        .where(documents.c.index_id == index_id, documents.c.id.in_(ids), documents.c.deleted_at.is_(None))
+        .order_by(documents.c.id)
+        .with_for_update()
+    )
+    ids = list(locked.scalars())
+    if not ids:
+        return 0
+    kept = revisions.with_tables(connection, index_id)
+    keys: set[bytes] = set()
+    for revision in kept:
+        tables = revision.tables
+        keys |= delete_chunks(connection, tables, ids)
+    cache.forget(connection, index_id, keys, [revision.tables for revision in kept])
+    connection.execute(sa.delete(revision_documents).where(revision_documents.c.document_id.in_(ids)))
+    connection.execute(sa.delete(contents).where(contents.c.document_id.in_(ids)))
+    connection.execute(sa.delete(document_metadata).where(document_metadata.c.document_id.in_(ids)))
+    connection.execute(sa.delete(schema.uploads).where(schema.uploads.c.document_id.in_(ids)))
+    # An answer quotes what it was made from: the turns that rest on these documents go with them.
+    turns = schema.conversation_turns
+    connection.execute(sa.delete(turns).where(turns.c.document_ids.overlap(ids)))
+    connection.execute(
+        sa.update(documents)
+        .where(documents.c.id.in_(ids))
+        .values(
+            deleted_at=sa.func.now(),
+            title=None,
+            metadata={},
+            source_metadata={},
+            upload_id=None,
+            change=schema.change_numbers.next_value(),
+        )
+    )
+    return len(ids)
+
+
+def delete_chunks(connection: Connection, tables: Any, document_ids: Sequence[int]) -> set[bytes]:
+    """Remove the chunks of these documents from one revision; the cache keys their vectors came from."""
+    keys = set(
+        connection.execute(
+            sa.delete(tables.vector)
+            .where(tables.vector.c.document_id.in_(document_ids))
+            .returning(tables.vector.c.embedding_key)
+        ).scalars()
+    )
+    keyword.delete_documents(connection, tables.keyword, document_ids)
+    connection.execute(sa.delete(tables.chunk).where(tables.chunk.c.document_id.in_(document_ids)))
+    return keys

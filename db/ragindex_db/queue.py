@@ -1,0 +1,280 @@
+"""The work queue: the rows of ``revision_documents`` themselves, leased by the database's clock.
+
+A claim counts the attempt and sets the lease in one short transaction; the work happens outside any; ``finish`` and
+``fail`` check the lease, so that a worker that lost it changes nothing. A lease that ran out is work again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from ragindex_core.document import DocumentReason
+from ragindex_db import schema
+from ragindex_db.schema import documents, indexes, revision_documents, revisions
+
+LEASE = timedelta(seconds=90)
+_MOST_MESSAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One document of one revision, leased to one worker."""
+
+    revision_id: int
+    document_id: int
+    index_id: int
+    namespace: str
+    token: str
+    attempts: int
+    source: str
+    key: str
+    uri: str
+    source_version: str
+    source_metadata: Mapping[str, Any]
+    upload_id: int | None
+    indexed_version: str | None
+    parser: str | None
+    layout: int | None
+
+
+def claim(connection: Connection, owner: str, limit: int, *, index_id: int | None = None) -> list[Claim]:
+    """Up to ``limit`` documents that are due, oldest first, of revisions that may be embedded."""
+    rd = revision_documents
+    due = (
+        sa.select(rd.c.revision_id, rd.c.document_id)
+        .join(revisions, revisions.c.id == rd.c.revision_id)
+        .join(indexes, indexes.c.id == rd.c.index_id)
+        .where(
+            rd.c.state.in_(["Pending", "Processing"]),
+            rd.c.next_attempt_at <= sa.func.now(),
+            revisions.c.state.in_(["Building", "Active"]),
+            revisions.c.tables_ready,
+            revisions.c.embedding_allowed,
+            sa.not_(indexes.c.suspended),
+            indexes.c.retained_at.is_(None),
+        )
+        .order_by(rd.c.next_attempt_at, rd.c.document_id)
+        .limit(limit)
+        .with_for_update(of=rd, skip_locked=True)
+    )
+    if index_id is not None:
+        due = due.where(rd.c.index_id == index_id)
+    chosen = due.cte("due")
+    claimed = (
+        sa.update(rd)
+        .where(rd.c.revision_id == chosen.c.revision_id, rd.c.document_id == chosen.c.document_id)
+        .values(
+            state="Processing",
+            attempts=rd.c.attempts + 1,
+            lease_owner=owner,
+            lease_token=sa.func.gen_random_uuid(),
+            lease_until=sa.func.now() + LEASE,
+            next_attempt_at=sa.func.now() + LEASE,  # what makes an abandoned claim due again
+            change=schema.change_numbers.next_value(),
+        )
+        .returning(*rd.c)
+        .cte("claimed")
+    )
+    rows = connection.execute(
+        sa.select(
+            claimed.c.revision_id,
+            claimed.c.document_id,
+            claimed.c.index_id,
+            claimed.c.namespace,
+            claimed.c.lease_token.label("token"),
+            claimed.c.attempts,
+            documents.c.source,
+            documents.c.key,
+            documents.c.uri,
+            documents.c.source_version,
+            documents.c.source_metadata,
+            documents.c.upload_id,
+            claimed.c.indexed_version,
+            claimed.c.parser,
+            claimed.c.layout,
+        ).join(documents, documents.c.id == claimed.c.document_id)
+    )
+    return [Claim(**row._mapping) for row in rows]
+
+
+def hold(connection: Connection, claim: Claim) -> bool:
+    """Lock the document and its queue row for this transaction; False when the lease was lost meanwhile.
+
+    The document comes first, as it does in a delete: one order of locks, no deadlock.
+    """
+    document = connection.execute(
+        sa.select(documents.c.id)
+        .where(documents.c.id == claim.document_id, documents.c.deleted_at.is_(None))
+        .with_for_update(key_share=True)
+    ).one_or_none()
+    if document is None:
+        return False
+    row = connection.execute(
+        sa.select(revision_documents.c.document_id).where(_leased(claim)).with_for_update()
+    ).one_or_none()
+    return row is not None
+
+
+def renew(connection: Connection, claims: Sequence[Claim]) -> set[str]:
+    """Longer leases for work still under way; the tokens that are still ours."""
+    rows = connection.execute(
+        sa.update(revision_documents)
+        .where(revision_documents.c.lease_token.in_([claim.token for claim in claims]))
+        .values(lease_until=sa.func.now() + LEASE, next_attempt_at=sa.func.now() + LEASE)
+        .returning(revision_documents.c.lease_token)
+    )
+    return {row[0] for row in rows}
+
+
+def indexed(
+    connection: Connection,
+    claim: Claim,
+    *,
+    version: str,
+    content_id: int | None,
+    chunks: int,
+    tokens: int,
+    parser: str,
+    layout: int,
+) -> None:
+    """The document is searchable in this version. Call after ``hold`` in the same transaction."""
+    connection.execute(
+        sa.update(revision_documents)
+        .where(_leased(claim))
+        .values(
+            state="Indexed",
+            reason=None,
+            message=None,
+            indexed_version=version,
+            content_id=content_id,
+            chunks=chunks,
+            tokens=tokens,
+            parser=parser,
+            layout=layout,
+            indexed_at=sa.func.now(),
+            **_released(),
+        )
+    )
+
+
+def unchanged(connection: Connection, claim: Claim) -> None:
+    """The bytes are those already indexed: nothing to do but say so."""
+    connection.execute(
+        sa.update(revision_documents)
+        .where(_leased(claim))
+        .values(state="Indexed", reason=None, message=None, **_released())
+    )
+
+
+def failed(
+    connection: Connection,
+    claim: Claim,
+    reason: DocumentReason,
+    message: str,
+    retry_after: timedelta | None,
+) -> None:
+    """With ``retry_after`` the document is tried again; without, it stays Failed until it changes or someone asks."""
+    again: dict[str, Any] = (
+        {"state": "Pending", "next_attempt_at": sa.func.now() + retry_after} if retry_after else {"state": "Failed"}
+    )
+    connection.execute(
+        sa.update(revision_documents)
+        .where(_leased(claim))
+        .values(reason=reason.value, message=message[:_MOST_MESSAGE], **{**_released(), **again})
+    )
+
+
+def give_back(connection: Connection, claims: Sequence[Claim], delay: timedelta = timedelta()) -> None:
+    """Unfinished through no fault of the document (a stop, a throttled provider): the attempt does not count."""
+    connection.execute(
+        sa.update(revision_documents)
+        .where(
+            revision_documents.c.lease_token.in_([claim.token for claim in claims]),
+            revision_documents.c.state == "Processing",
+        )
+        .values(
+            state="Pending",
+            attempts=revision_documents.c.attempts - 1,
+            **{**_released(), "next_attempt_at": sa.func.now() + delay},
+        )
+    )
+
+
+def requeue(connection: Connection, index_id: int, document_ids: Sequence[int]) -> int:
+    """These documents changed: every kept revision has to take them anew. A worker at work on one loses its lease."""
+    return connection.execute(
+        sa.update(revision_documents)
+        .where(revision_documents.c.index_id == index_id, revision_documents.c.document_id.in_(document_ids))
+        .values(state="Pending", reason=None, message=None, attempts=0, **_released())
+    ).rowcount
+
+
+def retry_failed(connection: Connection, revision_id: int) -> int:
+    """Only what failed, or waits for another attempt after a failure, is tried again at once."""
+    rd = revision_documents.c
+    return connection.execute(
+        sa.update(revision_documents)
+        .where(
+            rd.revision_id == revision_id,
+            sa.or_(rd.state == "Failed", sa.and_(rd.state == "Pending", rd.reason.isnot(None))),
+        )
+        .values(state="Pending", attempts=0, **_released())
+    ).rowcount
+
+
+def rebuild(connection: Connection, revision_id: int) -> int:
+    """Parse every document again, with today's parser; unchanged chunks come out of the cache."""
+    return connection.execute(
+        sa.update(revision_documents)
+        .where(revision_documents.c.revision_id == revision_id)
+        .values(state="Pending", attempts=0, reason=None, message=None, parser=None, layout=None, **_released())
+    ).rowcount
+
+
+def next_due_seconds(connection: Connection, *, index_id: int | None = None) -> float | None:
+    """Seconds until the next document that can be claimed is due; None when there is none."""
+    rd = revision_documents
+    statement = (
+        sa.select(sa.extract("epoch", sa.func.min(rd.c.next_attempt_at) - sa.func.now()))
+        .join(revisions, revisions.c.id == rd.c.revision_id)
+        .join(indexes, indexes.c.id == rd.c.index_id)
+        .where(
+            rd.c.state.in_(["Pending", "Processing"]),
+            revisions.c.state.in_(["Building", "Active"]),
+            revisions.c.embedding_allowed,
+            sa.not_(indexes.c.suspended),
+            indexes.c.retained_at.is_(None),
+        )
+    )
+    if index_id is not None:
+        statement = statement.where(rd.c.index_id == index_id)
+    value = connection.execute(statement).scalar_one()
+    return None if value is None else float(value)
+
+
+def new_owner() -> str:
+    return uuid.uuid4().hex
+
+
+def _leased(claim: Claim) -> sa.ColumnElement[bool]:
+    rd = revision_documents.c
+    return sa.and_(
+        rd.revision_id == claim.revision_id, rd.document_id == claim.document_id, rd.lease_token == claim.token
+    )
+
+
+def _released() -> dict[str, Any]:
+    return {
+        "lease_owner": None,
+        "lease_token": None,
+        "lease_until": None,
+        "next_attempt_at": sa.func.now(),
+        "change": schema.change_numbers.next_value(),
+    }

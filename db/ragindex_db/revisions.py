@@ -1,0 +1,175 @@
+"""Revisions: what was built from which model and chunking, in what state, with how much in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+from sqlalchemy.schema import CreateSchema
+
+from ragindex_core.errors import Gone
+from ragindex_db import schema
+from ragindex_db.data_tables import RevisionTables, revision_tables
+from ragindex_db.schema import DATA_SCHEMA, revision_documents, revisions
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    id: int
+    index_id: int
+    number: int
+    key: str
+    projection: Mapping[str, Any]
+    state: str
+    analyser_version: int
+    tables_ready: bool
+    listed: bool
+    embedding_allowed: bool
+    approved: bool
+    estimated_tokens: int | None
+    estimated_cost_micro_usd: int | None
+    created_at: datetime
+    promoted_at: datetime | None
+    retired_at: datetime | None
+    dropped_at: datetime | None
+
+    @property
+    def tables(self) -> RevisionTables:
+        embedding = self.projection["embedding"]
+        return revision_tables(self.id, embedding["dimensions"], embedding["elementType"])
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Documents of one revision by state, and the chunks that can be found."""
+
+    total: int = 0
+    indexed: int = 0
+    pending: int = 0
+    processing: int = 0
+    failed: int = 0
+    chunks: int = 0
+    tokens: int = 0
+    searchable: int = 0  # documents with chunks: a Failed or Processing one may have those of an older version
+
+
+_COLUMNS = [revisions.c[name] for name in RevisionRow.__slots__]
+_KEPT = ("Building", "Active", "Retained")
+
+
+def _record(row: Row[Any]) -> RevisionRow:
+    return RevisionRow(**row._mapping)
+
+
+def create(
+    connection: Connection, index_id: int, key: str, projection: Mapping[str, Any], analyser_version: int
+) -> RevisionRow:
+    last = sa.select(sa.func.coalesce(sa.func.max(revisions.c.number), 0)).where(revisions.c.index_id == index_id)
+    statement = (
+        sa.insert(revisions)
+        .values(
+            index_id=index_id,
+            number=last.scalar_subquery() + 1,
+            key=key,
+            projection=projection,
+            state="Building",
+            analyser_version=analyser_version,
+        )
+        .returning(*_COLUMNS)
+    )
+    return _record(connection.execute(statement).one())
+
+
+def get(connection: Connection, revision_id: int) -> RevisionRow:
+    row = connection.execute(sa.select(*_COLUMNS).where(revisions.c.id == revision_id)).one_or_none()
+    if row is None or row.state in ("Dropping", "Dropped"):
+        raise Gone("this revision of the index has been dropped")
+    return _record(row)
+
+
+def list_kept(connection: Connection, index_id: int) -> list[RevisionRow]:
+    """Building, active and retained revisions, and those whose drop was begun, oldest first."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(revisions.c.index_id == index_id, revisions.c.state.in_([*_KEPT, "Dropping"]))
+        .order_by(revisions.c.number)
+    )
+    return [_record(row) for row in rows]
+
+
+def with_tables(connection: Connection, index_id: int) -> list[RevisionRow]:
+    """Those that hold data: what a change or a delete of a document must reach. Locked against a concurrent drop."""
+    rows = connection.execute(
+        sa.select(*_COLUMNS)
+        .where(revisions.c.index_id == index_id, revisions.c.state.in_(_KEPT), revisions.c.tables_ready)
+        .order_by(revisions.c.id)
+        .with_for_update(key_share=True, read=True)
+    )
+    return [_record(row) for row in rows]
+
+
+def update(connection: Connection, revision_id: int, **values: Any) -> None:
+    connection.execute(sa.update(revisions).where(revisions.c.id == revision_id).values(**values))
+
+
+def counts(connection: Connection, revision_ids: Sequence[int]) -> dict[int, Counts]:
+    rd = revision_documents.c
+
+    def in_state(*states: str) -> sa.ColumnElement[int]:
+        return sa.func.count().filter(rd.state.in_(states))
+
+    rows = connection.execute(
+        sa.select(
+            rd.revision_id,
+            sa.func.count(),
+            in_state("Indexed"),
+            in_state("Pending", "Waiting"),
+            in_state("Processing"),
+            in_state("Failed"),
+            sa.func.coalesce(sa.func.sum(rd.chunks), 0),
+            sa.func.coalesce(sa.func.sum(rd.tokens), 0),
+            sa.func.count().filter(rd.chunks > 0),
+        )
+        .where(rd.revision_id.in_(revision_ids))
+        .group_by(rd.revision_id)
+    )
+    found = {row[0]: Counts(*(int(value) for value in row[1:])) for row in rows}
+    return {revision_id: found.get(revision_id, Counts()) for revision_id in revision_ids}
+
+
+def create_tables(connection: Connection, tables: RevisionTables) -> None:
+    connection.execute(CreateSchema(DATA_SCHEMA, if_not_exists=True))
+    tables.metadata.create_all(connection, checkfirst=True)
+    update(connection, tables.revision_id, tables_ready=True)
+
+
+def drop_tables(connection: Connection, tables: RevisionTables) -> None:
+    tables.metadata.drop_all(connection, checkfirst=True)
+    connection.execute(sa.delete(revision_documents).where(revision_documents.c.revision_id == tables.revision_id))
+    update(connection, tables.revision_id, tables_ready=False, state="Dropped", dropped_at=sa.func.now())
+
+
+def size_bytes(connection: Connection, tables: Sequence[RevisionTables]) -> int:
+    names = [f"{table.schema}.{table.name}" for each in tables for table in each.metadata.sorted_tables]
+    if not names:
+        return 0
+    sizes = sa.func.pg_total_relation_size(sa.func.to_regclass(sa.column("name")))
+    listed = sa.func.unnest(sa.cast(names, sa.ARRAY(sa.Text))).table_valued("name")
+    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(sizes), 0)).select_from(listed)).scalar_one())
+
+
+def enqueue_all(connection: Connection, revision: RevisionRow, namespace: str) -> int:
+    """Every document the catalogue knows goes into this revision's queue, unless it is there already."""
+    known = sa.select(
+        sa.literal(revision.id), schema.documents.c.id, schema.documents.c.index_id, sa.literal(namespace)
+    ).where(schema.documents.c.index_id == revision.index_id, schema.documents.c.deleted_at.is_(None))
+    statement = (
+        sa.dialects.postgresql.insert(revision_documents)
+        .from_select(["revision_id", "document_id", "index_id", "namespace"], known)
+        .on_conflict_do_nothing()
+    )
+    return connection.execute(statement).rowcount
