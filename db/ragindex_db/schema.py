@@ -168,6 +168,13 @@ Index(
     document_metadata.c.number_value,
     postgresql_where=document_metadata.c.number_value.isnot(None),
 )
+Index(
+    "document_metadata_boolean_idx",
+    document_metadata.c.index_id,
+    document_metadata.c.key,
+    document_metadata.c.boolean_value,
+    postgresql_where=document_metadata.c.boolean_value.isnot(None),
+)
 
 #: Normalised text, once a document and version; spans of chunks and citations point into it.
 contents = Table(

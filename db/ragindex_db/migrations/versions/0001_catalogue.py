@@ -372,6 +372,14 @@ def upgrade() -> None:
         schema="ragindex",
     )
     op.create_index(
+        "document_metadata_boolean_idx",
+        "document_metadata",
+        ["index_id", "key", "boolean_value"],
+        unique=False,
+        schema="ragindex",
+        postgresql_where=sa.text("boolean_value IS NOT NULL"),
+    )
+    op.create_index(
         "document_metadata_number_idx",
         "document_metadata",
         ["index_id", "key", "number_value"],
