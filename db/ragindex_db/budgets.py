@@ -1,4 +1,4 @@
-"""One budget of tokens and requests a minute for each model, shared by all processes: a bucket that refills by the clock."""
+"""One budget of tokens and requests a minute a model, shared by all processes: a bucket refilled by the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeddings already paid for: looked up by the hash of the exact input, model and form, least recently used out first."""
+"""Embeddings already paid for, by the hash of the exact input and model; least recently used out first."""
 
 from __future__ import annotations
 

@@ -23,8 +23,12 @@ from ragindex_core.errors import Misconfigured, NotReady, Unavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Per session: vector searches must see their own parameters when they are planned, and nothing here pays for JIT.
-_SESSION = "-c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+#: Per session: vector searches must see their own parameters when they are planned, nothing here pays for JIT, and a
+#: role that happens to be called ragindex must not make its schema the default one.
+_SESSION = (
+    "-c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+    " -c search_path=public"
+)
 
 
 @dataclass(frozen=True, slots=True)
