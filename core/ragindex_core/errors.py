@@ -52,7 +52,17 @@ class InvalidInput(RagIndexError):
 
 
 class InvalidSpec(InvalidInput):
-    """A RagIndex object breaks a rule of its schema, or one that no schema can check."""
+    """A RagIndex object breaks a rule of its schema, or one that no schema can check.
+
+    ``origin`` is where it was read.
+    """
+
+    def __init__(self, problems: Sequence[FieldProblem], origin: str = "") -> None:
+        super().__init__(problems)
+        self.origin = origin
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {super().__str__()}" if self.origin else super().__str__()
 
 
 class NotFound(RagIndexError):
