@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ragindex_core.document import Block, BlockKind, Location, ParsedDocument, Span
 
+_BREAK = re.compile("\n")
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})(?::([A-Z]{1,3})([1-9][0-9]{0,6}))?")
 
 
@@ -16,6 +18,7 @@ class Locator:
 
     def __init__(self, document: ParsedDocument) -> None:
         self._text = document.text
+        self._breaks: dict[int, list[int]] = {}
         self._blocks = document.blocks
         self._starts = [block.span.start for block in document.blocks]
         self._ends = [block.span.end for block in document.blocks]
@@ -25,14 +28,17 @@ class Locator:
         return range(bisect_right(self._ends, span.start), bisect_left(self._starts, span.end))
 
     def locate(self, span: Span) -> Location:
-        return united([self._part(self._blocks[i], span) for i in self.blocks(span)])
+        return united([self._part(i, span) for i in self.blocks(span)])
 
-    def _part(self, block: Block, span: Span) -> Location:
+    def _part(self, position: int, span: Span) -> Location:
+        block = self._blocks[position]
         place = block.location
         if block.kind is not BlockKind.TABLE or place.cells is None:
             return place
-        cells = rows_of(place.cells, self._text, block.span, span)
-        return replace(place, cells=cells)
+        if position not in self._breaks:
+            table = block.span
+            self._breaks[position] = [table.start + m.start() for m in _BREAK.finditer(block.span.of(self._text))]
+        return replace(place, cells=rows_of(place.cells, self._breaks[position], span))
 
 
 def united(locations: list[Location]) -> Location:
@@ -54,17 +60,17 @@ def united(locations: list[Location]) -> Location:
     )
 
 
-def rows_of(cells: str, text: str, table: Span, part: Span) -> str:
-    """The cells of the rows that a part of a table touches, when the table has one line of text for each row."""
+def rows_of(cells: str, breaks: Sequence[int], part: Span) -> str:
+    """The cells of the rows that a part of a table touches, when the table has one line of text for each row.
+
+    ``breaks`` are the positions of the line breaks between its rows.
+    """
     match = _RANGE.fullmatch(cells)
-    if match is None or match[3] is None:
+    if match is None or match[3] is None or len(breaks) != int(match[4]) - int(match[2]):
         return cells
-    first, last = int(match[2]), int(match[4])
-    if text.count("\n", table.start, table.end) != last - first:
-        return cells
-    start, end = max(part.start, table.start), min(part.end, table.end)
-    top = first + text.count("\n", table.start, start)
-    return f"{match[1]}{top}:{match[3]}{top + text.count(chr(10), start, end)}"
+    first = int(match[2])
+    top, bottom = first + bisect_left(breaks, part.start), first + bisect_left(breaks, part.end)
+    return f"{match[1]}{top}:{match[3]}{bottom}"
 
 
 def _bounding(cells: list[str]) -> str | None:

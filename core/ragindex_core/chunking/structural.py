@@ -38,17 +38,20 @@ class Cutter:
         self.tokens = TokenMap(document.text, tokenizer)
         self.sections = sections(document)
         self.contexts = Contexts(document.title, self.sections, tokenizer, rules.max_tokens // CONTEXT_SHARE)
+        self._headers: dict[Span, tuple[str, int]] = {}
 
     def budget(self, context_tokens: int) -> int:
         """What is left for a chunk's text; the line break after the context may be a token."""
         return self.rules.max_tokens - context_tokens - (1 if context_tokens else 0)
 
     def header(self, header: Span | None) -> tuple[str, int]:
-        """A table's header row as context."""
+        """A table's header row as context, and its tokens."""
         if header is None:
             return "", 0
-        row = " ".join(header.of(self.document.text).split("\n"))
-        return self.contexts.shortened(row.strip(), self.rules.max_tokens // CONTEXT_SHARE)
+        if header not in self._headers:
+            row = header.of(self.document.text).replace("\n", " ").strip()
+            self._headers[header] = self.contexts.shortened(row, self.rules.max_tokens // CONTEXT_SHARE)
+        return self._headers[header]
 
     def atoms(self, blocks: tuple[Block, ...], budget: int) -> list[Atom]:
         following = [*blocks[1:], None]
