@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ragindex_core.document import Block, BlockKind, Location, ParsedDocument, Span
+from ragindex_core.document import BlockKind, Location, ParsedDocument, Span
 
 _BREAK = re.compile("\n")
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})(?::([A-Z]{1,3})([1-9][0-9]{0,6}))?")
