@@ -1,0 +1,1 @@
+"""Clients of services that speak OpenAI's HTTP interface, whoever runs them."""

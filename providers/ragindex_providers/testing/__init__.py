@@ -1,0 +1,1 @@
+"""Stand-ins for the services that providers call: real sockets, no real models."""
