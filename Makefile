@@ -1,0 +1,40 @@
+# What a newcomer needs: `make up` and `make test`. Each installs what it needs into .venv first.
+#   make up PORT=9000 DATA=/big/disk    another port, another folder for everything that is written
+#   make up PYTHON=/path/to/python3.12  another Python
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export PYTHON
+
+SAMPLE := k8s/samples/quickstart.yaml
+
+.PHONY: help up test install install-dev lint fix clean
+
+up: install ## Start RagIndex with the sample handbook; Ctrl-C stops it
+	@exec .venv/bin/ragindex up -f $(SAMPLE) $(if $(PORT),--port '$(PORT)') $(if $(DATA),--data '$(DATA)')
+
+test: install-dev ## Run the tests: tests/unit needs nothing, tests/integration brings its PostgreSQL along
+	@.venv/bin/pytest tests/unit tests/integration $(ARGS)
+
+install: ## Install what `make up` needs; leaves .venv/bin/ragindex
+	@sh make/install run
+
+install-dev: ## Install what working on RagIndex needs
+	@sh make/install dev
+
+lint: install-dev ## Check style, types and layers
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(foreach script,$(wildcard lint/*.py),.venv/bin/python $(script) && ) true
+
+fix: install-dev ## Mend what the linters can mend by themselves
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean: ## Remove .venv and caches; the data in .ragindex stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
