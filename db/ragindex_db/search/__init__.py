@@ -1,0 +1,45 @@
+"""Search over one revision: filters, the vector arm and its index, fusion, and the chunks as they are shown."""
+
+from ragindex_db.search.chunks import DocumentReference, Neighbour, StoredChunk, Surroundings, get_chunks
+from ragindex_db.search.filter_sql import matching_documents, replace_document_metadata
+from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
+from ragindex_db.search.search import begin_snapshot, search
+from ragindex_db.search.vector import FilterIn, Strategy
+from ragindex_db.search.vector_index import (
+    IndexState,
+    VectorIndex,
+    build_vector_index,
+    can_be_indexed,
+    drop_vector_index,
+    seal_vectors,
+    vector_index_exists,
+    vector_index_state,
+)
+
+__all__ = [
+    "ArmScores",
+    "DocumentReference",
+    "Explanation",
+    "FilterIn",
+    "IndexState",
+    "Matched",
+    "Neighbour",
+    "SearchHit",
+    "SearchRequest",
+    "SearchResult",
+    "StoredChunk",
+    "Strategy",
+    "Surroundings",
+    "VectorIndex",
+    "begin_snapshot",
+    "build_vector_index",
+    "can_be_indexed",
+    "drop_vector_index",
+    "get_chunks",
+    "matching_documents",
+    "replace_document_metadata",
+    "seal_vectors",
+    "search",
+    "vector_index_exists",
+    "vector_index_state",
+]

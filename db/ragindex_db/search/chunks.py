@@ -1,0 +1,201 @@
+"""Chunks as they are shown: text, place and document; and what stands before and after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from ragindex_core.document import Location, Span
+from ragindex_db.data_tables import RevisionTables
+from ragindex_db.schema import documents
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReference:
+    """``version`` is the one the chunk was cut from."""
+
+    id: int
+    source: str
+    uri: str
+    title: str | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    chunk_id: int
+    document: DocumentReference
+    content_id: int
+    ordinal: int
+    text: str
+    context: str
+    span: Span
+    location: Location
+    headings: tuple[str, ...]
+    language: str | None
+    level: int
+    tokens: int
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """``text`` and ``span`` leave out what the passage, or a neighbour nearer to it, shows already."""
+
+    chunk_id: int
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """In reading order."""
+
+    before: tuple[Neighbour, ...] = ()
+    after: tuple[Neighbour, ...] = ()
+
+
+_CHUNK_IDS = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
+
+
+def get_chunks(connection: Connection, tables: RevisionTables, chunk_ids: Sequence[int]) -> list[StoredChunk]:
+    """In the order asked for, without those that are gone."""
+    rows = connection.execute(_chunks(tables), {"chunk_ids": list(chunk_ids)})
+    found = {row.id: _stored(row) for row in rows}
+    return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
+
+
+@lru_cache(maxsize=1024)
+def _chunks(tables: RevisionTables) -> Select[Any]:
+    chunk = tables.chunk.c
+    return (
+        sa.select(
+            chunk.id,
+            chunk.document_id,
+            chunk.version,
+            chunk.content_id,
+            chunk.ordinal,
+            chunk.text,
+            chunk.context,
+            chunk.headings,
+            chunk.span_start,
+            chunk.span_end,
+            chunk.page,
+            chunk.page_end,
+            chunk.sheet,
+            chunk.cells,
+            chunk.start_ms,
+            chunk.end_ms,
+            chunk.speaker,
+            sa.func.coalesce(chunk.language, documents.c.language).label("language"),
+            chunk.level,
+            chunk.tokens,
+            documents.c.source,
+            documents.c.uri,
+            documents.c.title,
+            documents.c.metadata.label("document_metadata"),
+        )
+        .join(documents, documents.c.id == chunk.document_id)
+        .where(chunk.id == sa.any_(_CHUNK_IDS))
+    )
+
+
+def _stored(row: Row[Any]) -> StoredChunk:
+    return StoredChunk(
+        chunk_id=row.id,
+        document=DocumentReference(row.document_id, row.source, row.uri, row.title, row.version),
+        content_id=row.content_id,
+        ordinal=row.ordinal,
+        text=row.text,
+        context=row.context,
+        span=Span(row.span_start, row.span_end),
+        location=Location(
+            page=row.page,
+            page_end=row.page_end,
+            sheet=row.sheet,
+            cells=row.cells,
+            start_ms=row.start_ms,
+            end_ms=row.end_ms,
+            speaker=row.speaker,
+        ),
+        headings=tuple(row.headings),
+        language=row.language,
+        level=row.level,
+        tokens=row.tokens,
+        metadata=row.document_metadata,
+    )
+
+
+def surroundings(
+    connection: Connection, tables: RevisionTables, passages: Sequence[StoredChunk], count: int
+) -> dict[int, Surroundings]:
+    """Up to ``count`` chunks of the same level before and after each passage, by the passage's chunk id.
+
+    No text is given twice: a chunk that is itself among ``passages``, or already stands beside an earlier one, is left
+    out, and so is the part of a neighbour that overlaps what it follows or precedes.
+    """
+    bound = {"chunk_ids": [passage.chunk_id for passage in passages], "count": count}
+    beside: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(_neighbours(tables), bound):
+        beside.setdefault(row.of, []).append(row)
+    shown = {passage.chunk_id for passage in passages}
+    found = {}
+    for passage in passages:
+        rows = sorted(beside.get(passage.chunk_id, ()), key=lambda row: abs(row.ordinal - passage.ordinal))
+        before = _before(passage, [row for row in rows if row.ordinal < passage.ordinal], shown)
+        after = _after(passage, [row for row in rows if row.ordinal > passage.ordinal], shown)
+        found[passage.chunk_id] = Surroundings(before, after)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _neighbours(tables: RevisionTables) -> sa.CompoundSelect[Any]:
+    passage = tables.chunk.alias("passage")
+    return sa.union_all(*(_on_one_side(tables, passage, after=after) for after in (False, True)))
+
+
+def _on_one_side(tables: RevisionTables, passage: sa.FromClause, *, after: bool) -> Select[Any]:
+    chunk = tables.chunk.alias()
+    beyond = chunk.c.ordinal > passage.c.ordinal if after else chunk.c.ordinal < passage.c.ordinal
+    nearest = (
+        sa.select(chunk.c.id, chunk.c.ordinal, chunk.c.text, chunk.c.span_start, chunk.c.span_end)
+        .where(chunk.c.document_id == passage.c.document_id, chunk.c.level == passage.c.level, beyond)
+        .order_by(chunk.c.ordinal if after else chunk.c.ordinal.desc())
+        .limit(sa.bindparam("count", type_=sa.BigInteger()))
+        .lateral()
+    )
+    return (
+        sa.select(passage.c.id.label("of"), nearest)
+        .select_from(passage.join(nearest, sa.true()))
+        .where(passage.c.id == sa.any_(_CHUNK_IDS))
+    )
+
+
+def _before(passage: StoredChunk, nearest_first: Sequence[Row[Any]], shown: set[int]) -> tuple[Neighbour, ...]:
+    pieces: list[Neighbour] = []
+    edge = passage.span.start
+    for row in nearest_first:
+        end = min(row.span_end, edge)
+        if row.id not in shown and end > row.span_start:
+            pieces.insert(0, Neighbour(row.id, row.text[: end - row.span_start], Span(row.span_start, end)))
+            shown.add(row.id)
+        edge = min(edge, row.span_start)
+    return tuple(pieces)
+
+
+def _after(passage: StoredChunk, nearest_first: Sequence[Row[Any]], shown: set[int]) -> tuple[Neighbour, ...]:
+    pieces: list[Neighbour] = []
+    edge = passage.span.end
+    for row in nearest_first:
+        start = max(row.span_start, edge)
+        if row.id not in shown and start < row.span_end:
+            pieces.append(Neighbour(row.id, row.text[start - row.span_start :], Span(start, row.span_end)))
+            shown.add(row.id)
+        edge = max(edge, row.span_end)
+    return tuple(pieces)

@@ -1,0 +1,256 @@
+"""Search of one revision: the arms, one order out of them, and the chunks as they are shown.
+
+Several statements make one search. Run it in a transaction of isolation level REPEATABLE READ (``begin_snapshot``), so
+that all of them see one state of the revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from ragindex_core.document import Span
+from ragindex_core.errors import InvalidInput
+from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted
+from ragindex_core.object.spec import FusionMethod
+from ragindex_db import keyword
+from ragindex_db.data_tables import RevisionTables
+from ragindex_db.search.chunks import Surroundings, get_chunks, surroundings
+from ragindex_db.search.filter_sql import matching_documents
+from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
+from ragindex_db.search.vector import FilterIn, Query, Strategy, prepared_query, score_vectors, search_vectors
+
+#: How deep each arm is read when its order is not the last word.
+_LEAST_DEPTH = 100
+_DEEPER = 4
+
+
+def begin_snapshot(connection: Connection) -> None:
+    """Make the transaction see one state of the database; to be its first statement."""
+    connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+
+
+def search(connection: Connection, request: SearchRequest) -> SearchResult:
+    """The ``top_k`` best chunks, sections or documents' chunks; fewer only when no more match."""
+    if not (request.uses_vector or request.uses_keyword):
+        raise InvalidInput.field("query", f"mode {request.mode} needs something to search for")
+    clock = _Clock()
+    with clock.stage("total"):
+        query = _query(request)
+        depth, rounds = _first_depth(request), 1
+        while True:
+            read = _read_arms(connection, request, query, depth, clock)
+            ranked = _rank(request, read.scores)
+            groups = _grouped(connection, request, ranked, clock) if request.grouped else _single(ranked)
+            if len(groups) >= request.top_k or read.exhausted or not request.grouped:
+                break
+            depth, rounds = depth * _DEEPER, rounds + 1
+        hits = _shown(connection, request, groups[: request.top_k], read.scores, clock)
+    return SearchResult(
+        revision_id=request.tables.revision_id,
+        hits=hits,
+        timings_ms=clock.milliseconds,
+        explanation=Explanation(
+            strategy=read.strategy,
+            matching_chunks=read.matching,
+            depth=depth,
+            rounds=rounds,
+            vector_hits=read.vector_hits,
+            keyword_hits=read.keyword_hits,
+            candidates=len(read.scores),
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Clock:
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.milliseconds[name] = self.milliseconds.get(name, 0.0) + (perf_counter() - started) * 1000
+
+
+def _query(request: SearchRequest) -> Query | None:
+    if request.vector is None or not request.uses_vector:
+        return None
+    return prepared_query(request.tables, request.vector, request.distance)
+
+
+def _first_depth(request: SearchRequest) -> int:
+    if request.grouped or (request.uses_vector and request.uses_keyword):
+        return max(_LEAST_DEPTH, 2 * request.top_k)
+    return request.top_k
+
+
+@dataclass(frozen=True, slots=True)
+class _Arms:
+    """``exhausted``: reading deeper brings nothing more."""
+
+    scores: dict[int, RawScores]
+    exhausted: bool
+    strategy: Strategy | None
+    matching: int | None
+    vector_hits: int | None
+    keyword_hits: int | None
+
+
+def _read_arms(connection: Connection, request: SearchRequest, query: Query | None, depth: int, clock: _Clock) -> _Arms:
+    """Both raw scores of every chunk that either arm brings."""
+    tables = request.tables
+    near: dict[int, float] = {}
+    worded: dict[int, float] = {}
+    strategy = matching = None
+    exhausted = True
+    if query is not None:
+        within = FilterIn(request.index_id, request.filter) if request.filter is not None else None
+        with clock.stage("vector"):
+            found = search_vectors(
+                connection,
+                tables,
+                query,
+                depth,
+                within=within,
+                distance=request.distance,
+                ef_search=request.ef_search,
+            )
+        near = {hit.chunk_id: hit.score for hit in found.hits}
+        strategy, matching, exhausted = found.strategy, found.matching, len(near) < depth
+    if request.uses_keyword and request.keyword is not None:
+        documents = matching_documents(request.index_id, request.filter) if request.filter is not None else None
+        with clock.stage("keyword"):
+            hits = keyword.search(connection, tables.keyword, request.keyword, depth, documents)
+        worded = {hit.chunk_id: hit.score for hit in hits}
+        exhausted = exhausted and len(worded) < depth
+    scores = _complete(connection, request, query, near, worded, clock)
+    return _Arms(
+        scores=scores,
+        exhausted=exhausted,
+        strategy=strategy,
+        matching=matching,
+        vector_hits=None if query is None else len(near),
+        keyword_hits=len(worded) if request.uses_keyword else None,
+    )
+
+
+def _complete(
+    connection: Connection,
+    request: SearchRequest,
+    query: Query | None,
+    near: dict[int, float],
+    worded: dict[int, float],
+    clock: _Clock,
+) -> dict[int, RawScores]:
+    """What one arm brought is scored by the other too: a chunk it did not reach is not one that scores nothing."""
+    if query is None:
+        return {chunk_id: RawScores(None, score) for chunk_id, score in worded.items()}
+    if not request.uses_keyword or request.keyword is None:
+        return {chunk_id: RawScores(score, None) for chunk_id, score in near.items()}
+    with clock.stage("scores"):
+        unmeasured = [chunk_id for chunk_id in worded if chunk_id not in near]
+        if unmeasured:
+            near = near | score_vectors(connection, request.tables, query, unmeasured, distance=request.distance)
+        unread = [chunk_id for chunk_id in near if chunk_id not in worded]
+        if unread:
+            worded = worded | keyword.score(connection, request.tables.keyword, request.keyword, unread)
+    return {chunk_id: RawScores(near.get(chunk_id), worded.get(chunk_id, 0.0)) for chunk_id in near | worded}
+
+
+def _rank(request: SearchRequest, scores: dict[int, RawScores]) -> list[Fused]:
+    if not request.uses_keyword:
+        return _best_first({chunk_id: raw.vector for chunk_id, raw in scores.items()})
+    if not request.uses_vector:
+        return _best_first({chunk_id: raw.keyword for chunk_id, raw in scores.items()})
+    if request.fusion is FusionMethod.WEIGHTED:
+        return fuse_weighted(scores, request.vector_weight)
+    near = _best_first({chunk_id: raw.vector for chunk_id, raw in scores.items()})
+    worded = _best_first({chunk_id: raw.keyword or None for chunk_id, raw in scores.items()})
+    return fuse_ranks([one.chunk_id for one in near], [one.chunk_id for one in worded], request.vector_weight)
+
+
+def _best_first(scores: dict[int, float | None]) -> list[Fused]:
+    ranked = [Fused(chunk_id, score) for chunk_id, score in scores.items() if score is not None]
+    return sorted(ranked, key=lambda one: (-one.score, one.chunk_id))
+
+
+@dataclass(slots=True)
+class _Group:
+    """What becomes one hit: ``shown`` is the section of a hierarchical revision, else the chunk itself."""
+
+    shown: int
+    best: Fused
+    matched: list[Matched] = field(default_factory=list)
+
+
+def _single(ranked: Sequence[Fused]) -> list[_Group]:
+    return [_Group(one.chunk_id, one) for one in ranked]
+
+
+def _grouped(connection: Connection, request: SearchRequest, ranked: Sequence[Fused], clock: _Clock) -> list[_Group]:
+    with clock.stage("group"):
+        bound = {"chunk_ids": [one.chunk_id for one in ranked]}
+        places = {row.id: row for row in connection.execute(_places(request.tables), bound)}
+    groups: dict[int, _Group] = {}
+    for one in ranked:
+        place = places.get(one.chunk_id)
+        if place is None:
+            continue
+        shown = place.section or one.chunk_id if request.hierarchical else one.chunk_id
+        group = groups.setdefault(place.document_id if request.group_by_document else shown, _Group(shown, one))
+        if request.hierarchical and group.shown == shown:
+            group.matched.append(Matched(one.chunk_id, Span(place.span_start, place.span_end), one.score))
+    return list(groups.values())
+
+
+@lru_cache(maxsize=1024)
+def _places(tables: RevisionTables) -> Select[Any]:
+    chunk = tables.chunk.c
+    chunk_ids = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
+    return sa.select(chunk.id, chunk.document_id, chunk.section, chunk.span_start, chunk.span_end).where(
+        chunk.id == sa.any_(chunk_ids)
+    )
+
+
+def _shown(
+    connection: Connection,
+    request: SearchRequest,
+    groups: Sequence[_Group],
+    scores: dict[int, RawScores],
+    clock: _Clock,
+) -> tuple[SearchHit, ...]:
+    """Texts come last, and only of what is shown."""
+    if not groups:
+        return ()
+    with clock.stage("fetch"):
+        chunks = get_chunks(connection, request.tables, [group.shown for group in groups])
+    beside: dict[int, Surroundings] = {}
+    if request.neighbours:
+        with clock.stage("neighbours"):
+            beside = surroundings(connection, request.tables, chunks, request.neighbours)
+    by_id = {group.shown: group for group in groups}
+    hits = []
+    for chunk in chunks:
+        group = by_id[chunk.chunk_id]
+        raw = scores[group.best.chunk_id]
+        hits.append(
+            SearchHit(
+                chunk=chunk,
+                score=group.best.score,
+                scores=ArmScores(raw.vector, raw.keyword),
+                matched=tuple(group.matched),
+                surroundings=beside.get(chunk.chunk_id),
+            )
+        )
+    return tuple(hits)

@@ -1,0 +1,268 @@
+"""The vector arm: the nearest chunks of a revision, exactly or by its HNSW index.
+
+Exactly, when there is no valid index or when a filter leaves few chunks: they are counted, up to a cap, rather than
+estimated, because an index scan that meets a match once in a hundred rows is both slower and less complete. Else the
+index over the sealed rows, beside an exact scan of the few that are not sealed yet. An index scan that comes back with
+fewer rows than were asked for is not believed: the exact scan decides. So there are always min(limit, matching) rows.
+
+Which statement the planner can answer from the index is fixed by the statements themselves: the index covers the rows
+``WHERE sealed``, so a statement that does not ask for them cannot use it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import ArrayLike
+from pgvector import HalfVector, Vector
+from sqlalchemy import ColumnElement, Connection, FromClause, Select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from ragindex_core.errors import InvalidInput
+from ragindex_core.filters import Filter
+from ragindex_core.object.spec import Distance
+from ragindex_db.data_tables import RevisionTables
+from ragindex_db.search.filter_sql import document_matches, matching_documents
+from ragindex_db.search.vector_index import index_names
+
+#: With so many chunks or fewer behind a filter, the exact scan is both faster and better.
+MOST_EXACT = 10_000
+_MOST_EF_SEARCH = 1000  # pgvector's own bound
+#: How far a filtered index scan may go before it gives up, and how much of it may be kept to go on from.
+_MAX_SCAN_TUPLES = 100_000
+_SCAN_MEM_MULTIPLIER = 4
+
+_OPERATORS = {Distance.COSINE: "<=>", Distance.L2: "<->", Distance.INNER_PRODUCT: "<#>"}
+
+
+class Strategy(StrEnum):
+    EXACT = "Exact"
+    HNSW = "HNSW"
+    HNSW_THEN_EXACT = "HNSWThenExact"  # the index brought too few
+
+
+@dataclass(frozen=True, slots=True)
+class FilterIn:
+    """A filter on the documents of one index."""
+
+    index_id: int
+    expression: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHit:
+    """``score``: cosine similarity; of other distances, 1 / (1 + L2) or the inner product. Higher is nearer."""
+
+    chunk_id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHits:
+    hits: list[VectorHit]
+    strategy: Strategy
+    matching: int | None = None  # chunks behind the filter, when that many were counted: MOST_EXACT + 1 means "more"
+
+
+class _Sent(sa.types.UserDefinedType[Any]):
+    """A vector that the driver sends in binary: as text it costs more than the search."""
+
+    cache_ok = True
+
+    def __init__(self, element_type: str) -> None:
+        self.element_type = element_type
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "halfvec" if self.element_type == "HalfVector" else "vector"
+
+
+Query: TypeAlias = HalfVector | Vector
+
+
+def prepared_query(tables: RevisionTables, vector: ArrayLike, distance: Distance = Distance.COSINE) -> Query:
+    """``vector`` as it is sent. Raises InvalidInput, naming ``vector``, when it cannot be searched for."""
+    values = np.asarray(vector, dtype=np.float64)
+    if values.shape != (tables.dimensions,):
+        raise InvalidInput.field("vector", f"must be {tables.dimensions} numbers, as the index has them")
+    if not np.isfinite(values).all():
+        raise InvalidInput.field("vector", "must hold finite numbers only")
+    if distance is Distance.COSINE:
+        if not values.any():
+            raise InvalidInput.field("vector", "must not be all zeros: it has no direction")
+        values = values / np.abs(values).max()
+        values = values / np.linalg.norm(values)  # half precision holds no number above 65,504
+    half = tables.element_type == "HalfVector"
+    if np.abs(values).max() > (65_504 if half else np.finfo(np.float32).max):
+        raise InvalidInput.field("vector", "holds a number that is too large for the index")
+    single = values.astype(np.float32)
+    return HalfVector(single) if half else Vector(single)
+
+
+def search_vectors(
+    connection: Connection,
+    tables: RevisionTables,
+    query: Query,
+    limit: int,
+    *,
+    within: FilterIn | None = None,
+    distance: Distance = Distance.COSINE,
+    ef_search: int = 100,
+) -> VectorHits:
+    """The min(limit, matching) nearest chunks: nearest first, the lower id first among equals.
+
+    Sets pgvector's parameters for the rest of the transaction.
+    """
+    bound = {"query": query, "limit": limit}
+    index_is_valid = _prepare(connection, tables, max(ef_search, 2 * limit))
+    matching = None
+    if within is not None and index_is_valid:
+        rows = connection.execute(_capped(tables, distance, within), bound).all()
+        matching = rows[0].matching if rows else 0
+        if matching <= MOST_EXACT:
+            return VectorHits(_hits(rows, distance), Strategy.EXACT, matching)
+    if index_is_valid:
+        # A filtered scan goes on in batches, each in order but not all together: read further, then sort.
+        further = limit if within is None else 2 * limit
+        rows = connection.execute(_by_index(tables, distance, within), bound | {"further": further}).all()
+        if len(rows) == limit:
+            return VectorHits(_hits(rows, distance), Strategy.HNSW, matching)
+    rows = connection.execute(_exact(tables, distance, within), bound).all()
+    strategy = Strategy.HNSW_THEN_EXACT if index_is_valid else Strategy.EXACT
+    return VectorHits(_hits(rows, distance), strategy, matching)
+
+
+def score_vectors(
+    connection: Connection,
+    tables: RevisionTables,
+    query: Query,
+    chunk_ids: Sequence[int],
+    *,
+    distance: Distance = Distance.COSINE,
+) -> dict[int, float]:
+    """The exact scores of these chunks, without those that have no vector."""
+    rows = connection.execute(_of_chunks(tables, distance), {"query": query, "chunk_ids": list(chunk_ids)})
+    return {row.chunk_id: _score(row.distance, distance) for row in rows}
+
+
+def _prepare(connection: Connection, tables: RevisionTables, ef_search: int) -> bool:
+    """Sets what the index scan reads, and says whether there is an index to scan."""
+    name, second_name = (f"{tables.vector.schema}.{name}" for name in index_names(tables))
+    bound = {"ef_search": str(min(ef_search, _MOST_EF_SEARCH)), "name": name, "second_name": second_name}
+    return bool(connection.execute(_SETTINGS, bound).scalar_one())
+
+
+_PG_INDEX = sa.table("pg_index", sa.column("indexrelid"), sa.column("indisvalid"), schema="pg_catalog")
+_SETTINGS = sa.select(
+    sa.exists().where(
+        _PG_INDEX.c.indexrelid.in_(
+            [sa.func.to_regclass(sa.bindparam(name, type_=sa.Text())) for name in ("name", "second_name")]
+        ),
+        _PG_INDEX.c.indisvalid,
+    ),
+    sa.func.set_config("hnsw.ef_search", sa.bindparam("ef_search", type_=sa.Text()), True),
+    sa.func.set_config("hnsw.iterative_scan", "relaxed_order", True),
+    sa.func.set_config("hnsw.max_scan_tuples", str(_MAX_SCAN_TUPLES), True),
+    sa.func.set_config("hnsw.scan_mem_multiplier", str(_SCAN_MEM_MULTIPLIER), True),
+)
+
+
+def _distance(tables: RevisionTables, rows: FromClause, distance: Distance) -> ColumnElement[float]:
+    sent = sa.bindparam("query", type_=_Sent(tables.element_type))
+    return rows.c.embedding.op(_OPERATORS[distance], return_type=sa.Float(53))(sent)
+
+
+_LIMIT = sa.bindparam("limit", type_=sa.BigInteger())
+
+
+def _nearest(rows: FromClause) -> Select[Any]:
+    return sa.select(rows.c.chunk_id, rows.c.distance).order_by(rows.c.distance, rows.c.chunk_id).limit(_LIMIT)
+
+
+def _exact(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+    if within is None:
+        return _exact_of_all(tables, distance)
+    return _nearest(_measured(tables, distance, within).cte("measured"))
+
+
+@lru_cache(maxsize=1024)
+def _exact_of_all(tables: RevisionTables, distance: Distance) -> Select[Any]:
+    rows = sa.select(tables.vector.c.chunk_id, _distance(tables, tables.vector, distance).label("distance"))
+    return _nearest(rows.cte("measured"))
+
+
+def _measured(tables: RevisionTables, distance: Distance, within: FilterIn) -> Select[Any]:
+    """Every chunk behind the filter with its distance.
+
+    Document by document through their index, whatever the planner makes of the filter: what that costs is bounded by
+    what is found, which a scan of the whole table is not.
+    """
+    visible = matching_documents(within.index_id, within.expression).cte("visible").prefix_with("MATERIALIZED")
+    vector = tables.vector
+    of_document = (
+        sa.select(vector.c.chunk_id, _distance(tables, vector, distance).label("distance"))
+        .where(vector.c.document_id == visible.c[0])
+        .offset(0)
+        .lateral("of_document")
+    )
+    return sa.select(of_document.c.chunk_id, of_document.c.distance).select_from(visible.join(of_document, sa.true()))
+
+
+def _capped(tables: RevisionTables, distance: Distance, within: FilterIn) -> Select[Any]:
+    """The answer and, in the same pass, whether it can be believed: no more than the cap were looked at."""
+    measured = _measured(tables, distance, within).limit(MOST_EXACT + 1).cte("measured")
+    count = sa.select(sa.func.count()).select_from(measured).scalar_subquery()
+    return _nearest(measured).add_columns(count.label("matching"))
+
+
+def _by_index(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+    return _by_index_of_all(tables, distance) if within is None else _beside_head(tables, distance, within)
+
+
+@lru_cache(maxsize=1024)
+def _by_index_of_all(tables: RevisionTables, distance: Distance) -> Select[Any]:
+    return _beside_head(tables, distance, None)
+
+
+def _beside_head(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+    vector = tables.vector
+    measure = _distance(tables, vector, distance)
+    rows = sa.select(vector.c.chunk_id, measure.label("distance")).order_by(measure)
+    if within is not None:
+        rows = rows.where(document_matches(within.expression, vector.c.document_id))
+    further = sa.bindparam("further", type_=sa.BigInteger())
+    sealed = rows.where(vector.c.sealed).limit(further).cte("sealed")
+    head = rows.where(~vector.c.sealed).order_by(vector.c.chunk_id).limit(_LIMIT).cte("head")
+    both = sa.union_all(sa.select(sealed), sa.select(head)).subquery("both")
+    return _nearest(both)
+
+
+@lru_cache(maxsize=1024)
+def _of_chunks(tables: RevisionTables, distance: Distance) -> Select[Any]:
+    vector = tables.vector
+    chunk_ids = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
+    return sa.select(vector.c.chunk_id, _distance(tables, vector, distance).label("distance")).where(
+        vector.c.chunk_id == sa.any_(chunk_ids)
+    )
+
+
+def _hits(rows: Sequence[sa.Row[Any]], distance: Distance) -> list[VectorHit]:
+    return [VectorHit(row.chunk_id, _score(row.distance, distance)) for row in rows]
+
+
+def _score(distance_found: float, distance: Distance) -> float:
+    if math.isnan(distance_found):
+        return -1.0  # a vector of zeros has no direction: it comes last, as in the database
+    match distance:
+        case Distance.COSINE:
+            return 1.0 - distance_found
+        case Distance.L2:
+            return 1.0 / (1.0 + distance_found)
+        case Distance.INNER_PRODUCT:
+            return -distance_found
