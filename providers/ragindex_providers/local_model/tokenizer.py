@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from ragindex_core.document import Span
-
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+from ragindex_providers.text import encodable
 
 
 class ModelTokenizer:
@@ -28,15 +26,10 @@ class ModelTokenizer:
         self._feeding.enable_truncation(max_tokens)
 
     def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
-        encodings = self._counting.encode_batch([_encodable(t) for t in texts], add_special_tokens=False)
+        encodings = self._counting.encode_batch([encodable(t) for t in texts], add_special_tokens=False)
         return [[Span(start, end) for start, end in encoding.offsets] for encoding in encodings]
 
     def inputs(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """The token ids of each text with its special tokens, no longer than the model takes; one row each."""
-        encodings = self._feeding.encode_batch_fast([_encodable(t) for t in texts])
+        encodings = self._feeding.encode_batch_fast([encodable(t) for t in texts])
         return [np.array([encoding.ids], dtype=np.int64) for encoding in encodings]
-
-
-def _encodable(text: str) -> str:
-    """Half a character pair, which no UTF-8 can hold, becomes one replacement character: offsets stay true."""
-    return _LONE_SURROGATES.sub("\ufffd", text)

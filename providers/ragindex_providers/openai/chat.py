@@ -17,6 +17,7 @@ from ragindex_core.ports import GenerationDone, GenerationEvent, GenerationReque
 from ragindex_providers.openai.http import Refusal, client_options, failure_in_stream, transport_failure
 from ragindex_providers.openai.sse import EventReader, EventTooLong
 from ragindex_providers.settings import Endpoint
+from ragindex_providers.text import encodable
 
 _MAX_REFUSAL_BYTES = 64 * 1024
 
@@ -86,8 +87,8 @@ class OpenAIGenerator:
         payload: dict[str, Any] = {
             "model": self._model,
             "messages": [
-                {"role": "system", "content": request.system},
-                {"role": "user", "content": request.user},
+                {"role": "system", "content": encodable(request.system)},
+                {"role": "user", "content": encodable(request.user)},
             ],
             self._dialect.limit: request.max_tokens,
             "stream": True,

@@ -11,6 +11,7 @@ import binascii
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -22,6 +23,7 @@ from ragindex_core.ports import EmbedderInfo, Embeddings, InputType, Tokenizer, 
 from ragindex_providers.openai.http import Refusal, client_options, transport_failure
 from ragindex_providers.retry import Retrier, RetryPolicy
 from ragindex_providers.settings import Endpoint
+from ragindex_providers.text import encodable
 
 _MAX_INPUT_TOKENS = {"text-embedding-3-small": 8191, "text-embedding-3-large": 8191, "text-embedding-ada-002": 8191}
 _CAUTIOUS_INPUT_TOKENS = 512  # what most small models take
@@ -78,7 +80,7 @@ class OpenAIEmbedder:
         waiting.reverse()
         while waiting:
             rows = waiting.pop()
-            answer = self._retrier.call(lambda batch=[texts[row] for row in rows]: self._request(batch))  # type: ignore[misc]
+            answer = self._retrier.call(partial(self._request, [encodable(texts[row]) for row in rows]))
             if isinstance(answer, Refusal):
                 if len(rows) == 1:
                     refused[rows[0]] = _reason(answer)

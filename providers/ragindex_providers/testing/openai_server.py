@@ -112,6 +112,10 @@ class FakeOpenAIServer:
     def always(self, fault: Fault | None) -> None:
         self._script.always = fault
 
+    def wait(self, seconds: float) -> bool:
+        """For that long, or until the server ends."""
+        return self._script.closing.wait(seconds)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
