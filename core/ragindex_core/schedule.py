@@ -75,6 +75,8 @@ def _foreign_syntax(name: str, field: str) -> str | None:
         return "write Sunday as 0, not 7"
     if name == "day of week" and any(part[:-1].isdigit() and part.endswith("L") for part in upper.split(",")):
         return 'the last weekday of a month cannot be written with "L"'
+    if "#" in field:
+        return 'the n-th weekday of a month cannot be written with "#"'
     return None
 
 

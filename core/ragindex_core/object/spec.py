@@ -342,7 +342,7 @@ class RagIndexSpec(Model):
     suspend: Bool = Field(default=False, description="Stops ingestion, never queries; uploads are accepted and wait.")
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.RETAIN,
-        description="What becomes of the data when the object is deleted: Retain keeps it for adoption, Delete drops it.",
+        description="On deletion of the object: Retain keeps its data for adoption, Delete drops it.",
     )
     database_ref: DatabaseRef = Field(default_factory=DatabaseRef, description="Which database holds the index.")
     embedding: EmbeddingSpec = Field(description="The model that turns text into vectors.")

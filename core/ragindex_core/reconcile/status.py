@@ -39,7 +39,7 @@ def status_of(
     """What to tell of the object. While the database is out of reach, what was last known of it stands."""
     s = Situation(index, observed, now, limits or Limits())
     before = previous or _NOTHING
-    told_now = {
+    told_now: dict[str, Any] = {
         "observed_generation": index.metadata.generation,
         "conditions": stamp(findings(s), before.conditions, index.metadata.generation, now),
         "knowledge_base_id": knowledge_base_id(index.metadata.uid) if index.metadata.uid else None,
