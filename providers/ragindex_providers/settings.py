@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ragindex_core.errors import Misconfigured
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -66,3 +68,7 @@ class ProviderSettings:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     local_threads: int = 1
     local_models: Mapping[str, LocalModelFiles] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.local_threads < 1:
+            raise Misconfigured(f"local_threads is {self.local_threads}; at least one is needed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -69,17 +69,9 @@ class LocalEmbedder:
     def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
         if self._closed.is_set():
             raise Unavailable("the local embedder is closed")
-        vectors = np.zeros((len(texts), self._info.dimensions), dtype=np.float32)
         prefix = self._prefixes[input_type]
         inputs = self._tokenizer.inputs([prefix + text for text in texts] if prefix else texts)
-        if len(inputs) < 2 or self._threads == 1:
-            for row, ids in enumerate(inputs):
-                vectors[row] = self._run(ids)
-        else:
-            # Longest first, so that the threads end together.
-            order = sorted(range(len(inputs)), key=lambda row: -inputs[row].shape[1])
-            for row, vector in zip(order, self._pool.map(self._run, [inputs[row] for row in order]), strict=True):
-                vectors[row] = vector
+        vectors = self._run_all(inputs)
         if not np.isfinite(vectors).all():
             raise Unavailable(f"the local model {self._info.model} answered with something that is not a number")
         tokens = sum(ids.shape[1] - self._tokenizer.special_tokens for ids in inputs)
@@ -88,6 +80,23 @@ class LocalEmbedder:
     def close(self) -> None:
         self._closed.set()
         self._pool.shutdown(cancel_futures=True)
+
+    def _run_all(self, inputs: Sequence[NDArray[np.int64]]) -> Vectors:
+        vectors = np.zeros((len(inputs), self._info.dimensions), dtype=np.float32)
+        if len(inputs) < 2 or self._threads == 1:
+            for row, ids in enumerate(inputs):
+                vectors[row] = self._run(ids)
+            return vectors
+        # Longest first, so that the threads end together.
+        order = sorted(range(len(inputs)), key=lambda row: -inputs[row].shape[1])
+        try:
+            for row, vector in zip(order, self._pool.map(self._run, [inputs[row] for row in order]), strict=True):
+                vectors[row] = vector
+        except (CancelledError, RuntimeError) as error:
+            if self._closed.is_set():
+                raise Unavailable("the local embedder is closed") from error
+            raise
+        return vectors
 
     def _run(self, ids: NDArray[np.int64]) -> Vectors:
         feeds: dict[str, NDArray[np.int64]] = {"input_ids": ids}

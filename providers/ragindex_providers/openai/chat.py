@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -22,7 +22,7 @@ from ragindex_providers.text import encodable
 _MAX_REFUSAL_BYTES = 64 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Dialect:
     """What this service turned out to understand. Older ones know no ``stream_options``, newer models of OpenAI's own
     no ``max_tokens``."""
@@ -30,21 +30,31 @@ class _Dialect:
     stream_options: bool = True
     completion_tokens: bool = False
 
-    @property
-    def limit(self) -> str:
-        return "max_completion_tokens" if self.completion_tokens else "max_tokens"
-
-    def adapt(self, refusal: Refusal) -> bool:
-        """Whether asking again in another way may help."""
+    def after(self, refusal: Refusal) -> _Dialect | None:
+        """Another way to ask; None when that is not what the refusal is about."""
         if refusal.status not in (400, 422):
-            return False
+            return None
         if self.stream_options and refusal.mentions("stream_options"):
-            self.stream_options = False
-            return True
+            return replace(self, stream_options=False)
         if not self.completion_tokens and refusal.mentions("max_completion_tokens"):
-            self.completion_tokens = True
-            return True
-        return False
+            return replace(self, completion_tokens=True)
+        return None
+
+    def payload(self, model: str, request: GenerationRequest) -> dict[str, Any]:
+        payload: dict[str, Any] = {
+            "model": model,
+            "messages": [
+                {"role": "system", "content": encodable(request.system)},
+                {"role": "user", "content": encodable(request.user)},
+            ],
+            "max_completion_tokens" if self.completion_tokens else "max_tokens": request.max_tokens,
+            "stream": True,
+        }
+        if self.stream_options:
+            payload["stream_options"] = {"include_usage": True}
+        if request.temperature is not None:
+            payload["temperature"] = request.temperature
+        return payload
 
 
 class OpenAIGenerator:
@@ -66,9 +76,11 @@ class OpenAIGenerator:
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         if self._client.is_closed:
             raise Unavailable(f"{self._who}: the generator is closed")
-        while True:
+        dialect: _Dialect | None = self._dialect
+        while dialect is not None:
             try:
-                async with self._client.stream("POST", "chat/completions", json=self._payload(request)) as response:
+                payload = dialect.payload(self._model, request)
+                async with self._client.stream("POST", "chat/completions", json=payload) as response:
                     if response.status_code == 200:
                         async with aclosing(self._events(request, response)) as events:
                             async for event in events:
@@ -77,27 +89,13 @@ class OpenAIGenerator:
                     refusal = Refusal(response.status_code, response.headers, await _beginning(response))
             except httpx2.HTTPError as error:
                 raise transport_failure(self._who, error) from error
-            if not self._dialect.adapt(refusal):
-                raise refusal.error(self._who)
+            dialect = dialect.after(refusal)
+            if dialect is not None:
+                self._dialect = dialect  # for the next request; those under way learn by themselves
+        raise refusal.error(self._who)
 
     async def close(self) -> None:
         await self._client.aclose()
-
-    def _payload(self, request: GenerationRequest) -> dict[str, Any]:
-        payload: dict[str, Any] = {
-            "model": self._model,
-            "messages": [
-                {"role": "system", "content": encodable(request.system)},
-                {"role": "user", "content": encodable(request.user)},
-            ],
-            self._dialect.limit: request.max_tokens,
-            "stream": True,
-        }
-        if self._dialect.stream_options:
-            payload["stream_options"] = {"include_usage": True}
-        if request.temperature is not None:
-            payload["temperature"] = request.temperature
-        return payload
 
     async def _events(
         self, request: GenerationRequest, response: httpx2.Response

@@ -100,7 +100,8 @@ class OpenAIEmbedder:
 
     def _request(self, texts: Sequence[str]) -> tuple[Vectors, int] | Refusal:
         """Vectors and tokens; or the service's refusal of one of these texts."""
-        answer = self._post(texts)
+        with_dimensions = self._send_dimensions  # another thread may learn meanwhile
+        answer = self._post(texts, with_dimensions=with_dimensions)
         if isinstance(answer, Refusal):
             if answer.status not in (400, 413, 422):
                 raise answer.error(self._who)
@@ -109,7 +110,7 @@ class OpenAIEmbedder:
             return answer
         vectors = self._vectors(answer, len(texts))
         if vectors.shape[1] != self._info.dimensions:
-            if not self._send_dimensions:
+            if not with_dimensions:
                 self._send_dimensions = True
                 return self._request(texts)
             raise ProviderRefused(
@@ -120,13 +121,13 @@ class OpenAIEmbedder:
 
     def _check_that_anything_works(self, refusal: Refusal) -> None:
         """Whether the fault lies with the texts at all: a service that refuses everything is wrongly configured."""
-        if isinstance(self._post([_HARMLESS_TEXT]), Refusal):
+        if isinstance(self._post([_HARMLESS_TEXT], with_dimensions=self._send_dimensions), Refusal):
             raise refusal.error(self._who)
         self._has_worked = True
 
-    def _post(self, texts: Sequence[str]) -> Any:
+    def _post(self, texts: Sequence[str], *, with_dimensions: bool) -> Any:
         payload: dict[str, Any] = {"model": self._info.model, "input": list(texts), "encoding_format": "base64"}
-        if self._send_dimensions:
+        if with_dimensions:
             payload["dimensions"] = self._info.dimensions
         deadline = self._clock() + self._total_seconds
         body = bytearray()

@@ -71,6 +71,18 @@ def test_a_dialect_is_learned_once(answer: Answer, server: FakeOpenAIServer) -> 
     assert ["max_completion_tokens" in request.body for request in server.requests] == [False, True, True]
 
 
+def test_a_dialect_may_be_learned_by_several_at_once(endpoint: Endpoint, server: FakeOpenAIServer) -> None:
+    server.always(Fault(refuses_parameter="stream_options", message="stream_options", delay_seconds=0.05))
+
+    async def scenario() -> list[str]:
+        generator = OpenAIGenerator(endpoint, "small")
+        answers = await asyncio.gather(*(everything(generator) for _ in range(4)))
+        await generator.close()
+        return [said(events) for events in answers]
+
+    assert asyncio.run(scenario()) == ["".join(WORDS)] * 4
+
+
 FAILURES: list[Any] = [
     pytest.param(Fault(status=429, retry_after="9"), Throttled, id="throttled"),
     pytest.param(Fault(status=500), Unavailable, id="an internal error"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -88,6 +89,15 @@ def test_other_dimensions_than_the_models_own_are_asked_for_once_they_are_needed
     assert ask(embedder).vectors.shape == (5, 32)
     ask(embedder)
     assert [request.body.get("dimensions") for request in server.requests] == [None, 32, 32]
+    embedder.close()
+
+
+def test_several_threads_may_find_that_out_at_once(endpoint: Endpoint, server: FakeOpenAIServer) -> None:
+    server.always(Fault(delay_seconds=0.05))
+    embedder = OpenAIEmbedder(endpoint, "words", 32)
+    with ThreadPoolExecutor(4) as pool:
+        shapes = list(pool.map(lambda _: ask(embedder).vectors.shape, range(4)))
+    assert shapes == [(5, 32)] * 4
     embedder.close()
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from tests.contracts.embedder import EmbedderContract
 from tests.contracts.tiny_model import POSITIONS, SHAPE, tiny_weights, write_manifest, write_tiny_model
 
-from ragindex_core.errors import InvalidInput, Misconfigured
+from ragindex_core.errors import InvalidInput, Misconfigured, Unavailable
 from ragindex_core.ports import Embedder, InputType
 from ragindex_providers.embedders import EmbeddingChoice, open_embedder
 from ragindex_providers.local_model.embedder import LocalEmbedder
@@ -99,6 +100,16 @@ def test_a_text_beyond_the_limit_is_cut_to_it(folder: Path) -> None:
     assert limit == POSITIONS - 2
     exact, beyond = embedder.embed(["salt " * limit, "salt " * limit + "leave"], InputType.PASSAGE).vectors
     assert np.array_equal(exact, beyond)
+
+
+def test_closing_while_texts_wait_is_told_to_whoever_asked(folder: Path) -> None:
+    embedder = opened(folder, threads=2)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(embedder.embed, ["salt " * 60] * 20_000, InputType.PASSAGE)
+        wait([asked], timeout=0.3)
+        embedder.close()
+        with pytest.raises(Unavailable, match="closed"):
+            asked.result()
 
 
 def test_prefixes_go_before_texts_and_off_the_limit(copy: Path) -> None:
