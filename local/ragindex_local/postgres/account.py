@@ -19,6 +19,7 @@ from ragindex_core.errors import Misconfigured
 
 CAP_DAC_OVERRIDE = 1  # passes and runs everything; what containers usually leave to root
 CAP_DAC_READ_SEARCH = 2  # passes folders and reads files, writes nothing
+CAP_SETPCAP = 8  # what it takes to hand one on
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ def capability_needed(folders: Iterable[FileFacts], program: FileFacts, uid: int
 
 def capability_at_hand(needed: int | None, effective: int) -> int | None:
     """``needed`` or the stronger one that stands in for it, out of the ``effective`` set of this process."""
+    if not effective >> CAP_SETPCAP & 1:
+        return None
     for capability in (needed, CAP_DAC_OVERRIDE):
         if capability is not None and effective >> capability & 1:
             return capability

@@ -149,6 +149,7 @@ class Lock:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
+        os.register_at_fork(after_in_child=self.release)  # a child that outlives us must not seem to be us
 
     def release(self) -> None:
         if self._descriptor is not None:

@@ -23,7 +23,7 @@ import time
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
@@ -47,10 +47,13 @@ def _checked(result: int, what: str) -> None:
 
 
 def step_down(uid: int, gid: int, capability: int) -> None:
-    """Leave root's account for good; ``capability`` (one of the first 32) survives that and the next exec."""
+    """Leave root's account for good; ``capability`` (one of the first 32) survives that and the next exec.
+
+    The secure bit keeps capabilities over the change of account, and, which is why it is not the gentler KEEPCAPS, has
+    access(2) heed them: PostgreSQL looks for its own programs with that. All but the one are given up right after."""
     libc = ctypes.CDLL(None, use_errno=True) if capability >= 0 else None
     if libc is not None:
-        _checked(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
+        _checked(libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "keep capabilities")
     os.setgroups([])
     os.setregid(gid, gid)
     os.setreuid(uid, uid)
