@@ -9,8 +9,8 @@ from ragindex_core.answer.matching import Wording, quotable, terms_of
 from ragindex_core.answer.passages import Citation, Passage, as_prose, cite
 from ragindex_core.document import Span
 
-_RANK_SHARE = 0.3  # what the search's own order counts beside the words: it knows of meaning, words do not
-_WORTH_A_SENTENCE = 0.15  # of the question: less that is new does not lengthen the answer
+_RANK_SHARE = 0.4  # what the search's own order counts beside the words: it knows of meaning, words do not
+_WORTH_A_SENTENCE = 0.1  # of the question: less that is new does not lengthen the answer
 
 
 @dataclass(frozen=True, slots=True)

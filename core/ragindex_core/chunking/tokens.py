@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from ragindex_core.document import Span
 from ragindex_core.ports import Tokenizer
 
+# Some tokenizers call a word of any length one unknown token. Beyond this many characters it counts as several, so that
+# encoded data in a document does not become a chunk of a megabyte.
+_LONGEST_TOKEN = 32
 _SEGMENT = 8_000  # characters tokenised at once: enough to batch well, small enough for any tokenizer
 
 
@@ -24,7 +27,8 @@ class TokenMap:
         segments = list(_segments(text))
         self._starts = array("q")
         self._ends = array("q")
-        for segment, tokens in zip(segments, tokenizer.token_spans([s.of(text) for s in segments]), strict=True):
+        for segment, found in zip(segments, tokenizer.token_spans([s.of(text) for s in segments]), strict=True):
+            tokens = _bounded(found)
             self._starts.extend([segment.start + token.start for token in tokens])
             self._ends.extend([segment.start + token.end for token in tokens])
 
@@ -41,6 +45,16 @@ class TokenMap:
         """Where the part that ends at ``end`` and has this many tokens begins."""
         first = bisect_left(self._starts, end) - tokens
         return self._starts[first] if first > 0 else 0
+
+
+def _bounded(tokens: list[Span]) -> list[Span]:
+    if all(token.end - token.start <= _LONGEST_TOKEN for token in tokens):
+        return tokens
+    return [
+        Span(start, min(token.end, start + _LONGEST_TOKEN))
+        for token in tokens
+        for start in range(token.start, max(token.end, token.start + 1), _LONGEST_TOKEN)
+    ]
 
 
 def _segments(text: str) -> list[Span]:

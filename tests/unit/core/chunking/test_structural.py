@@ -196,6 +196,15 @@ def test_fixed_windows_overlap_by_tokens_between_words() -> None:
     assert [len(c.text.split()) for c in chunks[:3]] == [20, 20, 20]
 
 
+@pytest.mark.parametrize("strategy", ChunkingStrategy)
+def test_a_word_that_a_tokenizer_takes_for_one_token_does_not_become_one_chunk_of_any_length(
+    strategy: ChunkingStrategy,
+) -> None:
+    parsed = document((PARAGRAPH, "blob " + "x" * 20_000))
+    chunks = chunk(parsed, ChunkingRules(strategy, 50), FakeTokenizer(piece=30_000))
+    assert max(len(c.text) for c in chunks if c.searchable) <= 50 * 32
+
+
 @pytest.mark.parametrize(("asked", "limit", "given"), [(300, 254, 254), (200, 254, 200), (300, 1, 8)])
 def test_the_chunk_size_is_clamped_to_what_the_embedder_takes(asked: int, limit: int, given: int) -> None:
     assert clamped(asked, limit) == given
