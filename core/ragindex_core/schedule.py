@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -37,6 +38,7 @@ class Schedule:
         return self.next_after(since) <= now
 
 
+@lru_cache(maxsize=1024)
 def time_zone_problem(name: str) -> str | None:
     """What is wrong with a time zone, said to the person who wrote it."""
     try:
@@ -46,6 +48,7 @@ def time_zone_problem(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def expression_problem(expression: str) -> str | None:
     """What is wrong with a cron expression, said to the person who wrote it."""
     fields = expression.split()

@@ -29,15 +29,6 @@ class Metadata(Model):
 
     model_config = ConfigDict(extra="ignore")
 
-    rules: ClassVar = (
-        Rule(
-            cel="size(self.metadata.name) <= 40",
-            message="metadata.name must be at most 40 characters; the names of Jobs are made from it",
-            holds=lambda m: len(m.name) <= 40,
-            field="name",
-        ),
-    )
-
     name: Label
     namespace: Label = DEFAULT_NAMESPACE
     uid: Annotated[str, Field(max_length=64)] = ""
@@ -52,6 +43,15 @@ class Metadata(Model):
 
 class RagIndex(Model):
     """One RagIndex object."""
+
+    rules: ClassVar = (
+        Rule(
+            cel="size(self.metadata.name) <= 40",
+            message="metadata.name must be at most 40 characters; the names of Jobs are made from it",
+            holds=lambda index: len(index.metadata.name) <= 40,
+            field="metadata.name",
+        ),
+    )
 
     api_version: Literal["ragindex.io/v1alpha1"] = API_VERSION
     kind: Literal["RagIndex"] = KIND

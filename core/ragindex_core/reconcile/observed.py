@@ -183,7 +183,7 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Who drains the queues now: a Job's pods, or threads."""
+    """Who drains the queues now: a Job's pods, or threads. ``parallelism`` is what was asked for, however many run."""
 
     revisions: frozenset[int]
     parallelism: int

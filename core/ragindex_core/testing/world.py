@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from ragindex_core.object.reasons import RequestName
 from ragindex_core.object.resource import RagIndex
-from ragindex_core.object.revision import Projection, inputs_key
+from ragindex_core.object.revision import Projection
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.reconcile import actions as a
 from ragindex_core.reconcile.observed import (
@@ -371,7 +371,7 @@ class World:
         raise AssertionError("the world never got there")
 
     def settle_past_caches(self, index: RagIndex) -> None:
-        """Until nothing is left even when readers' caches have expired."""
+        """Until nothing is left even when readers' caches have expired; for objects without a schedule."""
         self.settle(index)
         while (wake := wake_at(index, self.observe(), self.now, self.limits)) is not None:
             self.now = wake

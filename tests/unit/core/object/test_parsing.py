@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ragindex_core.errors import InvalidSpec
+from ragindex_core.errors import FieldProblem, InvalidSpec
 from ragindex_core.object.check import check, check_edit
 from ragindex_core.object.resource import knowledge_base_id, parse
 from ragindex_core.object.spec import ElementType, IndexType
@@ -33,7 +35,8 @@ spec:
   deletionPolicy: Retain
   databaseRef: {name: default}
   embedding:
-    {provider: Bedrock, model: "amazon.titan-embed-text-v2:0", dimensions: 1024, elementType: HalfVector, distance: Cosine}
+    {provider: Bedrock, model: "amazon.titan-embed-text-v2:0", dimensions: 1024, elementType: HalfVector,
+     distance: Cosine}
   chunking: {strategy: Structural, maxTokens: 300, overlapTokens: 40}
   index: {type: HNSW, hnsw: {m: 16, efConstruction: 128}}
   sources:
@@ -139,6 +142,20 @@ def test_every_problem_is_told_at_once() -> None:
         ("metadata.name", "h" * 41, "metadata.name", "at most 40 characters"),
         ("spec.embeding", {}, "spec.embeding", "did you mean embedding?"),
         ("spec.embedding.dimension", 3, "spec.embedding.dimension", "did you mean dimensions?"),
+        ("spec.sources.0.directory.pth", "x", "spec.sources[0].directory.pth", "did you mean path?"),
+        ("spec.index", {"hnsw": {"lists": 4}}, "spec.index.hnsw.lists", "known here: m, efConstruction"),
+        (
+            "spec.generation.routes",
+            [{"provider": "OpenAI", "model": "m", "url": "x"}],
+            "spec.generation.routes[0].url",
+            "known here: provider, model, endpointRef",
+        ),
+        (
+            "spec.sources.0",
+            {"name": "up", "uploads": {"limit": 3}},
+            "spec.sources[0].uploads.limit",
+            "nothing may be set",
+        ),
         ("spec.embedding.dimensions", "384", "spec.embedding.dimensions", "without quotes"),
         ("spec.embedding.dimensions", 384.0, "spec.embedding.dimensions", "whole number"),
         ("spec.embedding.dimensions", True, "spec.embedding.dimensions", "whole number"),
@@ -260,6 +277,29 @@ def test_a_knowledge_base_id_is_stable_and_has_ten_characters() -> None:
     assert len(ids) == 1000
     assert all(len(i) == 10 and i.isascii() and i.isalnum() and i == i.upper() for i in ids)
     assert knowledge_base_id("5b0e") == "R77C3S3WCZ"
+
+
+paths = st.sampled_from(
+    (
+        "spec spec.embedding spec.embedding.model spec.index spec.index.hnsw spec.sources spec.sources.0 metadata"
+        " spec.sources.0.name spec.ingestion.resources spec.generation.routes metadata.annotations"
+    ).split()
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(paths, anything)
+def test_whatever_yaml_holds_is_read_or_refused_with_a_field(path: str, value: Any) -> None:
+    found: tuple[FieldProblem, ...] = ()
+    try:
+        parse(with_field(path, value), "x")
+    except InvalidSpec as error:
+        found = error.problems
+    assert [problem for problem in found if not problem.field or not problem.message] == []
 
 
 def test_a_parsed_object_does_not_share_the_document() -> None:
