@@ -118,7 +118,7 @@ class TextBuilder:
         ``header`` says whether the first row is one; by default it is guessed.
         """
         cells = [[one_line(cell) for cell in row] for row in rows]
-        cells = [row for row in cells if any(row)]
+        cells = [row[: _width(row)] for row in cells if any(row)]
         if not cells:
             return
         lines = [_row(row) for row in cells]
@@ -193,6 +193,9 @@ def clean_metadata(found: Mapping[str, MetadataValue]) -> dict[str, MetadataValu
 
 
 def _row(cells: Sequence[str]) -> str:
-    """Cells joined, without the empty ones at the end; a first cell that is empty still holds its column."""
-    last = max(i for i, cell in enumerate(cells) if cell)
-    return " | ".join(cells[: last + 1]).strip()
+    """Cells joined; a first cell that is empty still holds its column."""
+    return " | ".join(cells).strip()
+
+
+def _width(cells: Sequence[str]) -> int:
+    return max(i for i, cell in enumerate(cells, start=1) if cell)

@@ -25,6 +25,7 @@ from ragindex_worker.parsing.limits import ParseLimits
 from ragindex_worker.parsing.parse import parse_file
 
 READY = b"ready"
+STARTED = b"started"
 _OPEN_FILES = 64
 
 
@@ -39,6 +40,7 @@ def main(argument: str) -> None:
     while True:
         path, name = wire.read_request(incoming.get())
         _renew_cpu_time(limits)
+        _send(answers, STARTED)  # from here on, what happens to this process is the document's doing
         _send(answers, _answer(Path(path), name, limits))
 
 

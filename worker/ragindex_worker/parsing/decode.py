@@ -43,7 +43,7 @@ def decode(data: bytes) -> str:
 def looks_binary(data: bytes) -> bool:
     """Whether there are more control characters than any text has. UTF-16 looks binary, too."""
     sample = data[:_SAMPLE]
-    return len(_CONTROLS.findall(sample)) > len(sample) // 200
+    return len(_CONTROLS.findall(sample)) > max(2, len(sample) // 200)
 
 
 def _wide_encoding(data: bytes) -> str | None:

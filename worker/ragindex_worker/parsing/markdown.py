@@ -18,6 +18,8 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])(?:[ \t]+\S.*|[ \t]*)")
 _RULE = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})")
 _TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
 _FRONT_MATTER_FIELD = re.compile(r"(title|author|date|lang|language|description)\s*:\s*(.+)", re.IGNORECASE)
+_EMPHASIS = re.compile(r"(\*{1,3}|`+|\b_{1,3})(\S(?:.*?\S)?)\1")
+_HEADING_LENGTH = 1000  # what is longer is looked at no further
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 
 
@@ -61,9 +63,10 @@ def parse(text: str, limits: ParseLimits) -> ParsedDocument:
 
 def heading_text(line: str) -> str:
     """A heading without its marks, as a title or heading path shows it."""
-    first = line.split("\n", 1)[0]
+    first = line.split("\n", 1)[0][:_HEADING_LENGTH]
     atx = _ATX.fullmatch(first)
-    return _LINK.sub(r"\1", (atx[2] or "") if atx else first).strip(" \t*_`")
+    plain = _LINK.sub(r"\1", (atx[2] or "") if atx else first)
+    return _EMPHASIS.sub(r"\2", plain).strip()
 
 
 def _lines(text: str) -> list[Span]:

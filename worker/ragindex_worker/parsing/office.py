@@ -10,8 +10,11 @@ import io
 import posixpath
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ragindex_core.document import DocumentReason, MetadataValue
 from ragindex_core.errors import DocumentRejected
@@ -71,11 +74,14 @@ def read_part(archive: zipfile.ZipFile, part: str) -> Element:
     return parse_xml(archive.read(part))
 
 
-def transitional(path: Path, limits: ParseLimits) -> Path | io.BytesIO:
-    """The file itself, or a copy in the Transitional dialect of one that is Strict."""
+@contextmanager
+def transitional(path: Path, limits: ParseLimits) -> Iterator[BinaryIO]:
+    """The file, or a copy in the Transitional dialect of one that is Strict. Open: libraries may mind its name."""
     with open_archive(path, limits) as archive:
         if _STRICT not in archive.read(main_part(archive)):
-            return path
+            with path.open("rb") as file:
+                yield file
+            return
         copy = io.BytesIO()
         with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as rewritten:
             for entry in archive.infolist():
@@ -84,7 +90,7 @@ def transitional(path: Path, limits: ParseLimits) -> Path | io.BytesIO:
                     data = _STRICT_NAMES.sub(_transitional_name, data)
                 rewritten.writestr(entry.filename, data)
     copy.seek(0)
-    return copy
+    yield copy
 
 
 def _transitional_name(match: re.Match[bytes]) -> bytes:

@@ -29,22 +29,22 @@ _DEPTH = 50
 def parse(path: Path, limits: ParseLimits) -> ParsedDocument:
     with open_archive(path, limits) as archive:
         core = core_properties(archive)
-    source = transitional(path, limits)
-    slides = Presentation(str(source) if isinstance(source, Path) else source).slides
-    if len(slides) > limits.max_pages:
-        raise DocumentRejected(
-            DocumentReason.TOO_LARGE, f"the file has {len(slides):,} slides; at most {limits.max_pages:,} are read"
-        )
     out = TextBuilder(limits.max_characters)
-    pictures = False
-    for number, slide in enumerate(slides, start=1):
-        before = len(out)
-        _add_slide(out, slide, Location(page=number))
-        pictures = pictures or (len(out) == before and len(slide.shapes) > 0)
+    with transitional(path, limits) as source:
+        slides = Presentation(source).slides
+        if len(slides) > limits.max_pages:
+            raise DocumentRejected(
+                DocumentReason.TOO_LARGE, f"the file has {len(slides):,} slides; at most {limits.max_pages:,} are read"
+            )
+        pictures = False
+        for number, slide in enumerate(slides, start=1):
+            before = len(out)
+            _add_slide(out, slide, Location(page=number))
+            pictures = pictures or (len(out) == before and len(slide.shapes) > 0)
+        count = len(slides)
     if not len(out) and pictures:
         raise DocumentRejected(DocumentReason.NO_TEXT, "the slides are images without text")
-    metadata = {**core.metadata, "pages": len(slides)}
-    return out.document(About(_MEDIA_TYPE, "pptx/1", core.title, core.language, metadata))
+    return out.document(About(_MEDIA_TYPE, "pptx/1", core.title, core.language, {**core.metadata, "pages": count}))
 
 
 def _add_slide(out: TextBuilder, slide: Slide, location: Location) -> None:

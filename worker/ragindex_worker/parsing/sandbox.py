@@ -25,6 +25,7 @@ from ragindex_worker.parsing import wire
 from ragindex_worker.parsing.limits import ParseLimits
 
 _CHILD = "ragindex_worker.parsing.child"
+_DOES_NOT_START = "the parser's process does not start: check the installation and the limits for parsing"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _READ_BYTES = 1024 * 1024
@@ -46,12 +47,12 @@ class Sandbox:
         Raises DocumentRejected, with Poison when the parser died or ran out of its limits, and Misconfigured when no
         parser can be started at all.
         """
+        request = wire.request(os.fspath(path.absolute()), name)
         with self._lock:
-            child = self._ready_child()
+            child = self._begin(request)
             self._child = None  # kept only if it comes out of this unharmed
             try:
-                answer = child.ask(wire.request(os.fspath(path.absolute()), name))
-                document = self._outcome(child, answer)
+                document = self._outcome(child)
             except DocumentRejected as rejection:
                 if rejection.reason is DocumentReason.POISON:
                     child.stop()
@@ -78,14 +79,21 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def _ready_child(self) -> _Child:
-        child = self._child
-        if child is not None and (child.served >= self._limits.documents_per_process or not child.is_alive):
+    def _begin(self, request: bytes) -> _Child:
+        """A process that has taken on the request. One that died while it was idle is no document's doing."""
+        child, self._child = self._child, None
+        if child is not None:
+            if child.served < self._limits.documents_per_process and child.begin(request):
+                return child
             child.stop()
-            child = None
-        return child or _Child(self._limits)
+        child = _Child(self._limits)
+        if not child.begin(request):
+            child.stop()
+            raise Misconfigured(_DOES_NOT_START)
+        return child
 
-    def _outcome(self, child: _Child, answer: bytes | None) -> ParsedDocument:
+    def _outcome(self, child: _Child) -> ParsedDocument:
+        answer = child.answer()
         if answer is None:
             raise DocumentRejected(DocumentReason.POISON, child.why_it_died())
         try:
@@ -113,26 +121,29 @@ class _Child:
             cwd="/",
             start_new_session=True,  # a Ctrl-C is for the worker, which closes us in good order
         )
+        assert self._process.stdout is not None
+        self._poll = select.poll()
+        self._poll.register(self._process.stdout, select.POLLIN)
         if self._receive(time.monotonic() + _START_SECONDS) is None:
             self.stop()
-            raise Misconfigured("the parser's process does not start: check the installation and parse limits")
+            raise Misconfigured(_DOES_NOT_START)
 
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def ask(self, request: bytes) -> bytes | None:
-        """The answer; None when the process died or had to be killed over it."""
+    def begin(self, request: bytes) -> bool:
+        """Hand over a request; whether the process has taken it on."""
         self.served += 1
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(wire.frame(request))
         except BrokenPipeError:
-            return None
+            return False
+        return self._receive(time.monotonic() + _START_SECONDS) is not None
+
+    def answer(self) -> bytes | None:
+        """The answer to the request; None when the process died or had to be killed over it."""
         return self._receive(time.monotonic() + self._limits.wall_seconds)
 
     def why_it_died(self) -> str:
-        """In words for the document's owner. Called after ``ask`` came back empty."""
+        """In words for the document's owner. Called after ``answer`` came back empty."""
         if self._timed_out:
             return f"reading the document takes longer than {self._limits.wall_seconds:g} s"
         code = self._process.wait()
@@ -170,12 +181,10 @@ class _Child:
         """Exactly so many bytes; None at the end of the pipe, or at the deadline, which kills the process."""
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
         received = bytearray()
         while len(received) < length:
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or not poll.poll(remaining * 1000):
+            if remaining <= 0 or not self._poll.poll(remaining * 1000):
                 self._timed_out = True
                 self._process.kill()
                 return None

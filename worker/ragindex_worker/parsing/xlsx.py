@@ -24,18 +24,15 @@ def parse(path: Path, limits: ParseLimits) -> ParsedDocument:
     with open_archive(path, limits) as archive:
         core = core_properties(archive)
     out = TextBuilder(limits.max_characters)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), transitional(path, limits) as source:
         warnings.simplefilter("ignore")  # openpyxl warns of features it drops, none of which hold text
-        book = load_workbook(transitional(path, limits), read_only=True, data_only=True, keep_links=False)
-        try:
-            sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-            for sheet in sheets:
-                grid = _grid(sheet, limits)
-                if any(grid.rows) and len(sheets) > 1:
-                    out.heading(1, sheet.title, Location(sheet=sheet.title))
-                add_grid(out, grid, sheet.title)
-        finally:
-            book.close()
+        book = load_workbook(source, read_only=True, data_only=True, keep_links=False)
+        sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        for sheet in sheets:
+            grid = _grid(sheet, limits)
+            if any(grid.rows) and len(sheets) > 1:
+                out.heading(1, sheet.title, Location(sheet=sheet.title))
+            add_grid(out, grid, sheet.title)
     metadata = {**core.metadata, "sheets": [sheet.title for sheet in sheets]}
     return out.document(About(_MEDIA_TYPE, "xlsx/1", core.title, core.language, metadata))
 

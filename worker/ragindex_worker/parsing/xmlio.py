@@ -24,6 +24,8 @@ def parse_xml(data: bytes) -> Element:
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
+        if "ERR_NO_MEMORY" in str(error.error_log):
+            raise MemoryError from error
         if _BEYOND_LIMITS.search(str(error)):
             raise DocumentRejected(DocumentReason.TOO_LARGE, "the XML is nested or bloated beyond measure") from error
         raise DocumentRejected(DocumentReason.CORRUPT, "the XML is not well formed") from error

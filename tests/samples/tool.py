@@ -1,0 +1,7 @@
+"""Hotel limits."""
+
+LIMIT = 140
+
+
+def allowed(price: int) -> bool:
+    return price <= LIMIT
