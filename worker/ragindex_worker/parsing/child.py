@@ -13,7 +13,6 @@ import os
 import resource
 import sys
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Thread
 from time import process_time
 from typing import BinaryIO
@@ -29,16 +28,14 @@ STARTED = b"started"
 _OPEN_FILES = 64
 
 
-def main(argument: str) -> None:
-    limits = ParseLimits(**json.loads(argument))
+def main(lifeline: int, limits: ParseLimits) -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _detach()
     _bind(limits)
-    incoming: SimpleQueue[bytes] = SimpleQueue()
-    Thread(target=_listen, args=(requests, incoming), daemon=True).start()
+    Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     _send(answers, READY)
-    while True:
-        path, name = wire.read_request(incoming.get())
+    while head := requests.read(wire.LENGTH.size):
+        path, name = wire.read_request(requests.read(wire.LENGTH.unpack(head)[0]))
         _renew_cpu_time(limits)
         _send(answers, STARTED)  # from here on, what happens to this process is the document's doing
         _send(answers, _answer(Path(path), name, limits))
@@ -75,13 +72,10 @@ def _renew_cpu_time(limits: ParseLimits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
 
 
-def _listen(requests: BinaryIO, incoming: SimpleQueue[bytes]) -> None:
-    """Pass on what comes; when the parent is gone, so is its end of the pipe, and so are we, amid any document."""
-    while True:
-        head = requests.read(wire.LENGTH.size)
-        if len(head) < wire.LENGTH.size:
-            os._exit(0)
-        incoming.put(requests.read(wire.LENGTH.unpack(head)[0]))
+def _die_with_parent(lifeline: int) -> None:
+    """Nothing ever comes through this pipe but its end: the parent closed it, or died. Whatever is under way ends."""
+    os.read(lifeline, 1)
+    os._exit(0)
 
 
 def _send(answers: BinaryIO, payload: bytes) -> None:
@@ -90,4 +84,4 @@ def _send(answers: BinaryIO, payload: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(int(sys.argv[1]), ParseLimits(**json.loads(sys.argv[2])))

@@ -109,18 +109,11 @@ class _Child:
         self._limits = limits
         self._timed_out = False
         self.served = 0
-        # Nothing of ours goes along: no open files or sockets, no settings or secrets of the environment.
-        self._process = subprocess.Popen(  # noqa: S603  # our own module, and numbers
-            [sys.executable, "-P", "-m", _CHILD, json.dumps(asdict(limits))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            close_fds=True,
-            env={key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ} | {"LC_ALL": "C.UTF-8"},
-            cwd="/",
-            start_new_session=True,  # a Ctrl-C is for the worker, which closes us in good order
-        )
+        listened_to, self._lifeline = os.pipe()
+        try:
+            self._process = _start(limits, listened_to)
+        finally:
+            os.close(listened_to)
         assert self._process.stdout is not None
         self._poll = select.poll()
         self._poll.register(self._process.stdout, select.POLLIN)
@@ -161,6 +154,7 @@ class _Child:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.close()
+        os.close(self._lifeline)
         try:
             process.wait(0 if self._timed_out else _STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -193,3 +187,18 @@ class _Child:
                 return None
             received += part
         return bytes(received)
+
+
+def _start(limits: ParseLimits, lifeline: int) -> subprocess.Popen[bytes]:
+    """Nothing of ours goes along: no open files or sockets, no settings or secrets of the environment."""
+    return subprocess.Popen(  # noqa: S603  # our own module, and numbers
+        [sys.executable, "-P", "-m", _CHILD, str(lifeline), json.dumps(asdict(limits))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        pass_fds=(lifeline,),  # and no other
+        env={key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ} | {"LC_ALL": "C.UTF-8"},
+        cwd="/",
+        start_new_session=True,  # a Ctrl-C is for the worker, which closes us in good order
+    )
