@@ -11,6 +11,7 @@ from ragindex_core.ports import Tokenizer
 
 _SEPARATOR = " > "
 _HEADING_CHARACTERS = 300  # a "heading" of a thousand words is a paragraph in bold
+_DEEPEST = 9  # no format has more levels; headings below it follow each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,11 @@ def sections(document: ParsedDocument) -> list[Section]:
             found.append(Section(tuple(path), tuple(blocks)))
             blocks = []
         if block.kind is BlockKind.HEADING:
-            path = [heading for heading in path if heading.level < max(1, block.level)]
+            level = min(max(block.level, 1), _DEEPEST)
+            path = [heading for heading in path if heading.level < level]
             text = one_line(block.span.of(document.text))[:_HEADING_CHARACTERS]
             if text:
-                path.append(Heading(text, block.span, max(1, block.level)))
+                path.append(Heading(text, block.span, level))
         blocks.append(block)
     if blocks:
         found.append(Section(tuple(path), tuple(blocks)))

@@ -11,10 +11,11 @@ import re
 
 from ragindex_core.document import Span
 
+# Possessive, and only from the run's beginning: no text makes this pattern go back and forth.
 # A run of stops with the quotes and brackets that close after it, or the line breaks around a gap.
 _CANDIDATE = re.compile(
     r"(?P<wide>[。！？｡．]+[”’」』）】》〉\"')\]]*)"
-    r"|(?P<stop>[.!?…‽؟۔।॥։።]+[”’»\"')\]]*)(?=\s)"
+    r"|(?P<stop>(?<![.!?…‽؟۔।॥։።])[.!?…‽؟۔।॥։።]++[”’»\"')\]]*+)(?=\s)"
     r"|(?P<gap>\n\s*)"
 )
 _LAST_WORD = re.compile(r"(\S+?)\s?$")

@@ -98,3 +98,9 @@ def test_sentences_are_ordered_disjoint_and_cover_all_but_white_space(text: str,
         position = span.end
     assert text[position:end].strip() == ""
     assert position <= end
+
+
+@pytest.mark.parametrize("unit", [".", "?!", "…", "\n", ". ", "a.", "))", "1.", "。"])
+def test_a_text_of_nothing_but_stops_takes_no_longer_than_any_other(unit: str) -> None:
+    text = unit * (200_000 // len(unit))  # quadratic, this would run for minutes
+    assert sum(len(span) for span in sentences(text)) <= len(text)
