@@ -280,10 +280,20 @@ def test_a_knowledge_base_id_is_stable_and_has_ten_characters() -> None:
 
 
 paths = st.sampled_from(
-    (
-        "spec spec.embedding spec.embedding.model spec.index spec.index.hnsw spec.sources spec.sources.0 metadata"
-        " spec.sources.0.name spec.ingestion.resources spec.generation.routes metadata.annotations"
-    ).split()
+    [
+        "spec",
+        "spec.embedding",
+        "spec.embedding.model",
+        "spec.index",
+        "spec.index.hnsw",
+        "spec.sources",
+        "spec.sources.0",
+        "spec.sources.0.name",
+        "spec.ingestion.resources",
+        "spec.generation.routes",
+        "metadata",
+        "metadata.annotations",
+    ]
 )
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),

@@ -11,7 +11,7 @@ from ragindex_core.object.reasons import ConditionType, Outcome, Reason, Request
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.object.revision import revision_key
 from ragindex_core.reconcile import actions as a
-from ragindex_core.reconcile.observed import DatabaseState, RevisionState, VectorIndexState, Workers
+from ragindex_core.reconcile.observed import DatabaseState, RevisionState, VectorIndex, VectorIndexState, Workers
 from ragindex_core.reconcile.plan import plan, wake_at
 from ragindex_core.reconcile.status import status_of
 from ragindex_core.testing.world import World
@@ -641,3 +641,24 @@ def test_workers_are_told_of_a_revision_that_joins(world: World, an_index: Make)
     world.settle_until(edited, lambda: world.workers is not None)
     assert world.workers == Workers(frozenset({1}), 1)
     world.settle_until(edited, lambda: world.workers == Workers(frozenset({1, 2}), 1))
+
+
+def test_a_rollback_to_what_the_spec_wants_holds_nothing_back(world: World, an_index: Make) -> None:
+    world.settle(an_index())
+    world.settle(an_index(generation=2, chunking={"maxTokens": 200}))
+    world.ask(RequestName.ROLLBACK, "r1")
+    back = an_index(generation=3)
+    world.settle(back)
+    assert states(world) == {1: "Active", 2: "Retained"}
+    assert reason(world, back, ConditionType.PROGRESSING) == "False/UpToDate"
+
+
+def test_one_vector_index_is_built_at_a_time_and_the_live_one_first(world: World, an_index: Make) -> None:
+    world.settle(an_index())
+    edited = an_index(generation=2, chunking={"maxTokens": 200}, rollout={"minDocumentsPercent": 50})
+    world.settle_until(edited, lambda: len(world.revisions) == 2 and world.revisions[1].chunks >= 40)
+    world.revisions[0].vector_index = VectorIndex()
+    builds = [action for action in world.reconcile(edited) if isinstance(action, a.BuildVectorIndex)]
+    assert builds == [a.BuildVectorIndex(1, 16, 128)]
+    world.work()
+    assert a.BuildVectorIndex(2, 16, 128) in world.reconcile(edited)

@@ -147,6 +147,84 @@ def test_a_new_object_that_cannot_be_read_is_not_ready() -> None:
     assert (ready.status, ready.reason) == ("False", Reason.INVALID_SPEC)
 
 
+def stages(world: World, index: RagIndex, type_: ConditionType) -> list[str]:
+    """What one condition says from look to look until the world rests, repetitions left out."""
+    said: list[str] = []
+    for _ in range(200):
+        condition = told(world, index).condition(type_)
+        assert condition is not None
+        text = f"{condition.status}/{condition.reason}"
+        if not said or said[-1] != text:
+            said.append(text)
+        if not (bool(world.reconcile(index)) | world.work()):
+            break
+    return said
+
+
+def test_the_stages_of_a_first_fill(world: World, an_index: Make) -> None:
+    assert stages(world, an_index(), ConditionType.PROGRESSING) == [
+        "True/Preparing",
+        "True/Filling",
+        "True/IndexBuilding",
+        "False/UpToDate",
+    ]
+
+
+def test_the_stages_of_a_run_on_request(world: World, an_index: Make) -> None:
+    index = an_index(ingestion={"parallelism": 1})
+    world.settle(index)
+    world.sources["docs"] |= {"new.md": 1, "newer.md": 1}
+    world.ask(RequestName.SYNC, "now")
+    said = [told(world, index).condition(ConditionType.PROGRESSING)]
+    world.reconcile(index)
+    said.append(told(world, index).condition(ConditionType.PROGRESSING))
+    world.work()
+    said.append(told(world, index).condition(ConditionType.PROGRESSING))
+    world.settle(index)
+    said.append(told(world, index).condition(ConditionType.PROGRESSING))
+    assert [condition.reason for condition in said if condition] == ["RunDue", "Syncing", "Embedding", "UpToDate"]
+
+
+def test_the_stages_of_another_chunking(world: World, an_index: Make) -> None:
+    world.settle(an_index())
+    edited = an_index(generation=2, chunking={"maxTokens": 200})
+    assert stages(world, edited, ConditionType.PROGRESSING) == [
+        "True/RunDue",
+        "True/RevisionBuilding",
+        "True/IndexBuilding",
+        "False/UpToDate",
+    ]
+
+
+def test_reconciling_is_true_until_the_spec_is_in_force_and_for_no_routine(world: World, an_index: Make) -> None:
+    index = an_index()
+    said = stages(world, index, ConditionType.RECONCILING)
+    assert (said[0], said[-2:]) == ("True/Preparing", ["True/Filling", "False/InForce"])
+    world.ask(RequestName.SYNC, "now")
+    assert stages(world, index, ConditionType.RECONCILING) == ["False/InForce"]
+
+
+def test_a_paused_or_waiting_object_is_not_reconciling(world: World, an_index: Make) -> None:
+    world.settle(an_index())
+    paused = an_index(generation=2, chunking={"maxTokens": 200}, annotations={"paused": "true"})
+    assert stages(world, paused, ConditionType.RECONCILING) == ["False/InForce"]
+    world.database = DatabaseState(reachable=False)
+    assert stages(world, paused, ConditionType.RECONCILING) == ["False/InForce"]
+    unpaused = an_index(generation=2, chunking={"maxTokens": 200})
+    assert stages(world, unpaused, ConditionType.RECONCILING) == ["True/DatabaseUnreachable"]
+
+
+def test_documents_that_are_listed_but_not_queued_yet_count_as_pending(world: World, an_index: Make) -> None:
+    index = an_index()
+    world.reconcile(index)
+    world.reconcile(index)
+    world.work()
+    world.revisions[0].queued.clear()
+    documents = told(world, index).documents
+    assert documents is not None
+    assert (documents.total, documents.pending) == (8, 8)
+
+
 class TestWriting:
     def test_an_unchanged_status_is_never_written(self, world: World, an_index: Make) -> None:
         status = told(world, an_index())
