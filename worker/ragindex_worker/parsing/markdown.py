@@ -36,6 +36,11 @@ class _Scanner:
     def line(self, number: int) -> str:
         return self.lines[number].of(self.text) if number < len(self.lines) else ""
 
+    def words(self, number: int) -> Span:
+        """A line without the white space around it."""
+        line, start = self.line(number), self.lines[number].start
+        return Span(start + len(line) - len(line.lstrip()), start + len(line.rstrip()))
+
     def take(self, kind: BlockKind, last: int, level: int = 0, header: Span | None = None) -> None:
         """Lines from ``at`` to ``last`` (inclusive) are one block; indentation stays where it means something."""
         start, end = self.lines[self.at].start, self.lines[last].end
@@ -104,7 +109,7 @@ def _next_block(scanner: _Scanner) -> None:
     elif _RULE.fullmatch(line):
         scanner.take(BlockKind.PARAGRAPH, scanner.at)
     elif "|" in line and _TABLE_RULE.fullmatch(scanner.line(scanner.at + 1)) and "-" in scanner.line(scanner.at + 1):
-        scanner.take(BlockKind.TABLE, _end_of_table(scanner), header=scanner.lines[scanner.at])
+        scanner.take(BlockKind.TABLE, _end_of_table(scanner), header=scanner.words(scanner.at))
     elif _ITEM.fullmatch(line):
         scanner.take(BlockKind.LIST_ITEM, _end_of_text(scanner))
     elif line.startswith(("    ", "\t")):
