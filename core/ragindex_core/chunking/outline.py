@@ -41,17 +41,20 @@ def sections(document: ParsedDocument) -> list[Section]:
     found: list[Section] = []
     path: list[Heading] = []
     blocks: list[Block] = []
+    has_body = False
     for block in document.blocks:
         begins = block.kind is BlockKind.HEADING or (blocks and blocks[-1].location.sheet != block.location.sheet)
-        if begins and any(each.kind is not BlockKind.HEADING for each in blocks):
+        if begins and has_body:
             found.append(Section(tuple(path), tuple(blocks)))
-            blocks = []
+            blocks, has_body = [], False
         if block.kind is BlockKind.HEADING:
             level = min(max(block.level, 1), _DEEPEST)
             path = [heading for heading in path if heading.level < level]
             text = one_line(block.span.of(document.text))[:_HEADING_CHARACTERS]
             if text:
                 path.append(Heading(text, block.span, level))
+        else:
+            has_body = True
         blocks.append(block)
     if blocks:
         found.append(Section(tuple(path), tuple(blocks)))
