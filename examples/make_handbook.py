@@ -1,6 +1,6 @@
 """Writes the binary documents of the sample handbook: `python examples/make_handbook.py`.
 
-Their words are in handbook-sources/; the other documents of handbook/ are written by hand. Results are the same on
+Their words are in handbook-sources/; the other documents of k8s/samples/handbook are written by hand. Results are the same on
 every run, so that a change shows as a change.
 """
 
@@ -17,7 +17,7 @@ from docx import Document
 from openpyxl import Workbook
 from pptx import Presentation
 
-FOLDER = Path(__file__).parent / "handbook"
+FOLDER = Path(__file__).parents[1] / "k8s" / "samples" / "handbook"
 SOURCES = Path(__file__).parent / "handbook-sources"
 TRAVEL_TITLE = "Travel policy"
 WRITTEN = datetime.datetime(2026, 1, 15, 9, 0, 0)  # noqa: DTZ001 - office files know no time zones
