@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from ragindex_core.object.reasons import RequestName
+from ragindex_core.object.reasons import ConditionType, RequestName
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.object.revision import Projection
 from ragindex_core.object.spec import RagIndexSpec
@@ -36,6 +36,7 @@ from ragindex_core.reconcile.observed import (
 )
 from ragindex_core.reconcile.plan import plan, wake_at
 from ragindex_core.reconcile.situation import Limits
+from ragindex_core.reconcile.status import status_of
 from ragindex_core.sync.shrink import Listing, shrunk
 
 Key: TypeAlias = tuple[str, str]  # source and path
@@ -146,6 +147,20 @@ class World:
     def serving(self) -> SimulatedRevision | None:
         """What a query would use now."""
         return self._revision(self.row.serving) if self.row is not None and self.row.serving is not None else None
+
+    def searchable(self) -> set[str]:
+        """Paths of the documents that a query could find now."""
+        serving = self.serving()
+        return {path for _, path in serving.held} if serving is not None else set()
+
+    def states(self) -> dict[int, str]:
+        return {revision.number: revision.state.value for revision in self.revisions}
+
+    def says(self, index: RagIndex, type_: ConditionType) -> str:
+        """Status and reason of one condition: ``True/Serving``."""
+        condition = status_of(index, self.observe(), None, self.now, self.limits).condition(type_)
+        assert condition is not None
+        return f"{condition.status}/{condition.reason}"
 
     def _revision(self, number: int) -> SimulatedRevision:
         return next(revision for revision in self.revisions if revision.number == number)
