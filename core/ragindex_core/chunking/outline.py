@@ -77,8 +77,10 @@ class Contexts:
 
     def of(self, path: Sequence[Heading] = (), within: Span | None = None) -> tuple[str, int]:
         """Title and headings, without those that the chunk's own text shows, and their tokens."""
-        shown = [h.text for h in path if within is None or not within.start <= h.span.start < within.end]
-        parts = _distinct([self._title, *shown])
+        in_text = {h for h in path if within is not None and within.start <= h.span.start < within.end}
+        above = [h.text for h in path if h not in in_text]
+        title = "" if self._title.casefold() in {h.text.casefold() for h in in_text} else self._title
+        parts = _distinct([title, *above])
         # The title and the innermost heading say most: what lies between gives way first.
         while len(parts) > 1 and self._size(parts) > self._limit:
             del parts[1 if len(parts) > 2 else 0]

@@ -64,7 +64,9 @@ def test_context_is_the_title_and_the_headings_that_the_text_does_not_show() -> 
 
 def test_a_title_that_is_also_the_first_heading_is_said_once() -> None:
     parsed = document((HEADING, "LEAVE", 1), (PARAGRAPH, " ".join([TEN] * 9)), title="Leave")
-    assert structural(parsed)[-1].context == "Leave"
+    first, *_, last = structural(parsed)
+    assert (first.context, first.text[:5]) == ("", "LEAVE")
+    assert last.context == "Leave"
 
 
 def test_long_headings_leave_three_quarters_to_the_text() -> None:
