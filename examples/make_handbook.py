@@ -1,7 +1,7 @@
 """Writes the binary documents of the sample handbook: `python examples/make_handbook.py`.
 
-Their words are in handbook-sources/; the other documents of k8s/samples/handbook are written by hand. Results are the same on
-every run, so that a change shows as a change.
+Their words are in handbook-sources/; the other documents of k8s/samples/handbook are written by hand. Results
+are the same on every run, so that a change shows as a change.
 """
 
 from __future__ import annotations
