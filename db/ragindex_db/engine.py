@@ -18,7 +18,9 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from ragindex_core.errors import Misconfigured, NotReady, Unavailable
+from ragindex_core.errors import Conflict, Misconfigured, NotReady, Unavailable
+
+__all__ = ["AsyncDatabase", "Connection", "Database", "DatabaseSettings", "translated"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -151,6 +153,8 @@ def translated() -> Iterator[None]:
         state = getattr(error.orig, "sqlstate", None)
         if state == "57014":
             raise NotReady("the statement ran out of its time", retry_after_seconds=1) from error
+        if state == "23505":
+            raise Conflict("the same was written at the same moment by someone else") from error
         if error.connection_invalidated or isinstance(error, InterfaceError) or _is_transient(error, state):
             raise Unavailable(_first_line(error), retry_after_seconds=1) from error
         raise

@@ -63,6 +63,13 @@ def turns(connection: Connection, index_id: int, conversation_id: str, limit: in
     return [Turn(*row) for row in rows][::-1]
 
 
+def conversation_index(connection: Connection, conversation_id: str) -> int | None:
+    """The index a conversation is about; None when there is no such conversation yet."""
+    return connection.execute(
+        sa.select(conversations.c.index_id).where(conversations.c.id == conversation_id)
+    ).scalar_one_or_none()
+
+
 def add_turn(
     connection: Connection,
     *,

@@ -1,0 +1,1 @@
+"""One module a noun. An endpoint reads, calls one function, and shapes the reply."""

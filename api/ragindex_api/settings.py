@@ -1,0 +1,94 @@
+"""What the service needs to be told: limits and times. Plain values; only ``main`` reads them from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ragindex_providers.settings import Endpoint, ProviderSettings, Secret
+
+MIB = 1024 * 1024
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Limit(BaseModel):
+    """How many may be under way at once, how many may wait for them, and for how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_once: Count
+    waiting: Annotated[int, Field(ge=0)]
+    wait_seconds: Seconds = 5.0
+
+
+class ApiSettings(BaseModel):
+    """What ``create_app`` is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    searches: Limit = Limit(at_once=16, waiting=256)
+    answers: Limit = Limit(at_once=16, waiting=32)
+    uploads: Limit = Limit(at_once=8, waiting=16, wait_seconds=30)
+    request_bytes: Count = 1 * MIB  # of a JSON body
+    batch_searches: Count = 64
+    search_seconds: Seconds = 15.0  # one search, waiting for a slot not counted
+    embedding_seconds: Seconds = 8.0  # then a hybrid search goes on without its vector arm
+    answer_seconds: Seconds = 180.0
+    upload_idle_seconds: Seconds = 30.0  # silence of a client that sends a document
+    upload_seconds: Seconds = 3600.0
+    wait_seconds: Seconds = 60.0  # most that wait=indexed holds a connection
+    heartbeat_seconds: Seconds = 15.0  # between comments of a stream
+    catalogue_seconds: Seconds = 1.0  # how old a cached "which revision serves" may be
+    query_cache: Count = 4096  # embedded queries remembered
+    embedding_threads: Count = 2
+    drain_seconds: Seconds = 20.0  # for requests under way when the service is told to stop
+    tracing: bool = False
+
+
+class EndpointEnvironment(BaseModel):
+    """An OpenAI-compatible service, as ``RAGINDEX_ENDPOINTS`` (JSON) names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: str
+    api_key: SecretStr | None = None
+    ca_file: Path | None = None
+    proxy: str | None = None
+
+    def endpoint(self, name: str) -> Endpoint:
+        key = Secret(self.api_key.get_secret_value()) if self.api_key is not None else None
+        return Endpoint(name, self.base_url, api_key=key, ca_file=self.ca_file, proxy=self.proxy)
+
+
+class ApiEnvironment(BaseSettings):
+    """``ragindex api``, as its container is told by ``RAGINDEX_…`` variables."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RAGINDEX_", env_nested_delimiter="__", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    database_url: SecretStr
+    installation: str = "default"
+    host: str = "0.0.0.0"  # noqa: S104  a pod's own address; the laptop binds 127.0.0.1
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    metrics_host: str = "0.0.0.0"  # noqa: S104
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9090
+    database_pool: Count = 16
+    statement_timeout_ms: Count = 10_000
+    log_level: str = "INFO"
+    listen: bool = True  # to the database's signals, on one more connection; off where a database scales to zero
+    otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    models_dir: Path = Path("/var/lib/ragindex/models")
+    endpoints: dict[str, EndpointEnvironment] = Field(default_factory=dict)  # OpenAI-compatible ones, by name
+    api: ApiSettings = ApiSettings()
+
+    def providers(self) -> ProviderSettings:
+        return ProviderSettings(
+            models_dir=self.models_dir,
+            endpoints={name: given.endpoint(name) for name, given in self.endpoints.items()},
+        )

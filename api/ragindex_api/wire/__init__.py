@@ -1,0 +1,1 @@
+"""What goes over the wire. Requests are closed: an unknown field is an error that names it. Responses may grow."""
