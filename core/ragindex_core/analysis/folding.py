@@ -15,7 +15,10 @@ _INVISIBLE = (
 _TIDY: dict[int, str | None] = {
     **dict.fromkeys(_INVISIBLE),
     **dict.fromkeys([0x2010, 0x2011, 0x2012, 0x2212], "-"),
-    **dict.fromkeys([0x2018, 0x2019, 0x201B, 0x2BC, 0x60, 0xB4], "'"),
+    **dict.fromkeys([0x2018, 0x2019, 0x201B, 0x2BC, 0x60], "'"),
+    **dict.fromkeys([0x622, 0x623, 0x625], "\u0627"),  # alef, with whatever stands on or below it
+    0x624: "\u0648",
+    0x626: "\u064a",
 }
 
 # Letters that Unicode does not take apart into a base and an accent.
@@ -29,7 +32,9 @@ def normalise(text: str) -> str:
     """``text`` in compatibility form and folded case; accents stay, because stemmers know them."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFKC", text.translate(_TIDY)).casefold().translate(_TIDY)
+    # An acute accent alone is typed for an apostrophe; its compatibility form would begin with a space.
+    composed = unicodedata.normalize("NFKC", text.replace("´", "'")).casefold()
+    return unicodedata.normalize("NFKC", composed).translate(_TIDY)
 
 
 def fold_accents(term: str) -> str:

@@ -50,7 +50,7 @@ def _pattern(word: str, *others: str) -> re.Pattern[str]:
 
 # Possessive quantifiers: no text makes these patterns go back and forth.
 _ASCII_TOKEN = _pattern("[a-z0-9]++")
-_TOKEN = _pattern(rf"(?:[^\W_{_UNSPACED}{_MARKS}]++|[{_MARKS}]++)++", f"[{_UNSPACED}]++")
+_TOKEN = _pattern(rf"[^\W_{_UNSPACED}{_MARKS}]++(?:[{_MARKS}]++|[^\W_{_UNSPACED}{_MARKS}]++)*+", f"[{_UNSPACED}]++")
 _JOINT = re.compile("[-.@'&+#_:,]+")
 _FIRST_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _GROUPED_NUMBER = re.compile("[0-9]{1,3}(?:,[0-9]{3})+")

@@ -181,16 +181,16 @@ def holds_phrases(tables: KeywordTables, shape: Shape) -> Number:
 def question(tables: KeywordTables, shape: Shape) -> Question:
     terms = tuple(sa.bindparam(f"term_{place}", type_=sa.BigInteger) for place in range(shape.size))
     array = array_of(*terms, of=sa.BigInteger)
-    head = materialized(
+    unsealed = fenced(
         sa.select(
-            tables.terms.c.chunk_id,
             tables.terms.c.document_id,
             tables.terms.c.length,
             holds_phrases(tables, shape).label("phrased"),
             *frequency_columns(tables, terms),
-        ).join_from(tables.head, tables.terms, tables.terms.c.chunk_id == tables.head.c.chunk_id),
-        "head",
+        ).where(tables.terms.c.chunk_id == tables.head.c.chunk_id),
+        "unsealed",
     )
+    head = materialized(sa.select(tables.head.c.chunk_id, unsealed).join_from(tables.head, unsealed, sa.true()), "head")
     unnested = (
         sa.func.unnest(array).table_valued(sa.column("term", sa.BigInteger), with_ordinality="place").render_derived()
     )

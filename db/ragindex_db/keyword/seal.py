@@ -90,11 +90,11 @@ def _count_dead(connection: Connection, tables: KeywordTables) -> None:
     gone = list(connection.execute(sa.select(removed.c.chunk_id)).scalars())
     if not gone:
         return
-    slot = sa.func.unnest(segment.c.chunks).column_valued("chunk_id")
+    slot = sa.func.unnest(segment.c.chunks).table_valued(sa.column("chunk_id", sa.BigInteger)).render_derived()
     dead = (
         sa.select(segment.c.segment_id, sa.func.count().label("dead"))
         .select_from(segment.join(slot, sa.true()))
-        .where(slot == sa.any_(_ids(gone)))
+        .where(slot.c.chunk_id == sa.any_(_ids(gone)))
         .group_by(segment.c.segment_id)
         .cte("dead")
     )

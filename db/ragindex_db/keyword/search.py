@@ -158,7 +158,7 @@ def statistics(connection: Connection, tables: KeywordTables) -> Statistics:
         return sa.select(value).select_from(table).scalar_subquery()
 
     average = sa.func.coalesce(
-        one(sa.func.max(segment.c.average_length), segment), one(sa.func.avg(terms.c.length), terms), 1
+        one(sa.func.max(segment.c.average_length), segment), one(sa.func.avg(terms.c.length), terms)
     )
     row = connection.execute(
         sa.select(
@@ -167,7 +167,7 @@ def statistics(connection: Connection, tables: KeywordTables) -> Statistics:
             one(sa.func.coalesce(sa.func.sum(segment.c.slots), 0), segment),
             one(sa.func.coalesce(sa.func.sum(segment.c.dead), 0), segment),
             one(sa.func.count(), segment),
-            sa.cast(average, sa.Double),
+            sa.cast(sa.func.greatest(average, 1), sa.Double),
         )
     ).one()
     return Statistics(*row)

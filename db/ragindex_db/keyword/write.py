@@ -53,22 +53,22 @@ def write(connection: Connection, tables: KeywordTables, rows: Sequence[ChunkTer
     copy_into(connection, tables.head, ("chunk_id",), (encoding.copy_row(encoding.int8(row.chunk_id)) for row in rows))
 
 
-def delete_chunks(connection: Connection, tables: KeywordTables, chunk_ids: Sequence[int]) -> int:
-    """Takes the chunks out of every search from the commit on. Returns how many there were."""
-    return _delete(connection, tables, tables.terms.c.chunk_id, chunk_ids)
+def delete_chunks(connection: Connection, tables: KeywordTables, chunk_ids: Sequence[int]) -> None:
+    """Takes the chunks out of every search from the commit on."""
+    _delete(connection, tables, tables.terms.c.chunk_id, chunk_ids)
 
 
-def delete_documents(connection: Connection, tables: KeywordTables, document_ids: Sequence[int]) -> int:
+def delete_documents(connection: Connection, tables: KeywordTables, document_ids: Sequence[int]) -> None:
     """The same for all chunks of some documents."""
-    return _delete(connection, tables, tables.terms.c.document_id, document_ids)
+    _delete(connection, tables, tables.terms.c.document_id, document_ids)
 
 
-def _delete(connection: Connection, tables: KeywordTables, column: sa.Column[int], ids: Sequence[int]) -> int:
+def _delete(connection: Connection, tables: KeywordTables, column: sa.Column[int], ids: Sequence[int]) -> None:
     if not ids:
-        return 0
+        return
     wanted = sa.bindparam("ids", list(ids), type_=ARRAY(sa.BigInteger))
     gone = sa.delete(tables.terms).where(column == sa.any_(wanted)).returning(tables.terms.c.chunk_id).cte("gone")
-    return connection.execute(sa.insert(tables.removed).from_select(["chunk_id"], sa.select(gone.c.chunk_id))).rowcount
+    connection.execute(sa.insert(tables.removed).from_select(["chunk_id"], sa.select(gone.c.chunk_id)))
 
 
 def copy_into(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[bytes]) -> None:
