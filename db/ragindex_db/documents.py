@@ -11,9 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
+from ragindex_core.document import MetadataValue
 from ragindex_core.errors import NotFound
 from ragindex_core.ports import SourceObject
-from ragindex_db import cache, keyword, queue, revisions, schema
+from ragindex_core.sync.diff import KnownObject
+from ragindex_db import cache, keyword, queue, revisions, schema, search
+from ragindex_db.engine import Database
 from ragindex_db.schema import contents, document_metadata, documents, revision_documents
 
 
@@ -46,23 +49,18 @@ class DocumentRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a sync compares a listing with."""
+class Known(KnownObject):
+    """What a sync compares a listing with, and the row it stands for."""
 
-    document_id: int
-    key: str
-    version: str
-    sidecar_version: str | None
-    size: int | None
-    sha256: str | None
+    document_id: int = 0
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object of a listing, ready for the catalogue: with its sidecar's metadata read."""
+    """An object of a listing, and what the spec says of its source. Its sidecar is read when its bytes are."""
 
     object: SourceObject
-    source_metadata: Mapping[str, Any]
     access_groups: tuple[str, ...] | None = None
     upload_id: int | None = None
 
@@ -115,22 +113,35 @@ def get(connection: Connection, index_id: int, document_id: int, revision_id: in
     return DocumentRow(**row._mapping)
 
 
-def known(connection: Connection, index_id: int, source: str) -> Iterator[Known]:
-    """What the catalogue holds of a source, in the order of the keys (code points), read in pieces."""
-    rows = connection.execution_options(yield_per=2000).execute(
+def known(database: Database, index_id: int, source: str, page_size: int = 2000) -> Iterator[Known]:
+    """What the catalogue holds of a source, in the order of the keys (code points). Read page by page, each in a
+    transaction of its own: a listing may take an hour, and no transaction should."""
+    after: str | None = None
+    while True:
+        page = database.run(_known_page, index_id, source, after, page_size)
+        yield from page
+        if len(page) < page_size:
+            return
+        after = page[-1].key
+
+
+def _known_page(connection: Connection, index_id: int, source: str, after: str | None, limit: int) -> list[Known]:
+    statement = (
         sa.select(
-            documents.c.id,
+            documents.c.id.label("document_id"),
             documents.c.key,
-            documents.c.source_version,
+            documents.c.source_version.label("version"),
             documents.c.sidecar_version,
             documents.c.size,
             documents.c.sha256,
         )
         .where(documents.c.index_id == index_id, documents.c.source == source, documents.c.deleted_at.is_(None))
         .order_by(documents.c.key)
+        .limit(limit)
     )
-    for row in rows:
-        yield Known(*row)
+    if after is not None:
+        statement = statement.where(documents.c.key > after)
+    return [Known(**row._mapping) for row in connection.execute(statement)]
 
 
 def count_live(connection: Connection, index_id: int, source: str) -> int:
@@ -150,6 +161,13 @@ def sources(connection: Connection, index_id: int) -> set[str]:
             .distinct()
         ).scalars()
     )
+
+
+def ids_of_source(connection: Connection, index_id: int, source: str, limit: int) -> list[int]:
+    statement = sa.select(documents.c.id).where(
+        documents.c.index_id == index_id, documents.c.source == source, documents.c.deleted_at.is_(None)
+    )
+    return list(connection.execute(statement.limit(limit)).scalars())
 
 
 def add(connection: Connection, index_id: int, namespace: str, source: str, listed: Sequence[Listed]) -> list[int]:
@@ -197,7 +215,7 @@ def _values(item: Listed) -> dict[str, Any]:
         "sidecar_version": item.object.sidecar_version,
         "size": item.object.size,
         "modified_at": item.object.modified,
-        "source_metadata": dict(item.source_metadata),
+        "source_metadata": dict(item.object.metadata),
         "access_groups": list(item.access_groups) if item.access_groups is not None else None,
         "upload_id": item.upload_id,
         "change": schema.change_numbers.next_value(),
@@ -206,6 +224,7 @@ def _values(item: Listed) -> dict[str, Any]:
 
 def set_parsed(
     connection: Connection,
+    index_id: int,
     document_id: int,
     *,
     title: str | None,
@@ -213,7 +232,8 @@ def set_parsed(
     sha256: str,
     media_type: str,
     language: str | None,
-    metadata: Mapping[str, Any],
+    parser_metadata: Mapping[str, MetadataValue],
+    given: Mapping[str, MetadataValue],
 ) -> None:
     """What reading the document taught: written in the transaction that makes it searchable."""
     connection.execute(
@@ -225,10 +245,28 @@ def set_parsed(
             sha256=sha256,
             media_type=media_type,
             language=language,
-            metadata=dict(metadata),
+            parser_metadata=dict(parser_metadata),
             change=schema.change_numbers.next_value(),
         )
     )
+    _set_metadata(connection, index_id, document_id, {**parser_metadata, **given})
+
+
+def set_given_metadata(
+    connection: Connection, index_id: int, document_id: int, given: Mapping[str, MetadataValue]
+) -> None:
+    """Only what is said beside the document may have changed: merged anew over what the file says."""
+    parsed = connection.execute(
+        sa.select(documents.c.parser_metadata).where(documents.c.id == document_id)
+    ).scalar_one()
+    _set_metadata(connection, index_id, document_id, {**parsed, **given})
+
+
+def _set_metadata(
+    connection: Connection, index_id: int, document_id: int, metadata: Mapping[str, MetadataValue]
+) -> None:
+    connection.execute(sa.update(documents).where(documents.c.id == document_id).values(metadata=dict(metadata)))
+    search.replace_document_metadata(connection, index_id, document_id, metadata)
 
 
 def set_read(connection: Connection, document_id: int, *, version: str, sha256: str) -> None:
@@ -289,6 +327,7 @@ def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -
             title=None,
             metadata={},
             source_metadata={},
+            parser_metadata={},
             upload_id=None,
             change=schema.change_numbers.next_value(),
         )

@@ -37,6 +37,7 @@ class Claim:
     key: str
     uri: str
     source_version: str
+    sidecar_version: str | None
     source_metadata: Mapping[str, Any]
     upload_id: int | None
     indexed_version: str | None
@@ -94,6 +95,7 @@ def claim(connection: Connection, owner: str, limit: int, *, index_id: int | Non
             documents.c.key,
             documents.c.uri,
             documents.c.source_version,
+            documents.c.sidecar_version,
             documents.c.source_metadata,
             documents.c.upload_id,
             claimed.c.indexed_version,
@@ -248,6 +250,7 @@ def next_due_seconds(connection: Connection, *, index_id: int | None = None) -> 
         .where(
             rd.c.state.in_(["Pending", "Processing"]),
             revisions.c.state.in_(["Building", "Active"]),
+            revisions.c.tables_ready,
             revisions.c.embedding_allowed,
             sa.not_(indexes.c.suspended),
             indexes.c.retained_at.is_(None),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from ragindex_db.schema import requests
 
@@ -22,6 +22,7 @@ class Request:
     created_at: datetime
     handled_at: datetime | None
     outcome: str | None
+    message: str | None
 
 
 _COLUMNS = [requests.c[name] for name in Request.__slots__]
@@ -49,7 +50,7 @@ def handled(connection: Connection, index_id: int) -> dict[str, Request]:
     rows = connection.execute(
         sa.select(*_COLUMNS)
         .where(requests.c.index_id == index_id, requests.c.handled_at.isnot(None))
-        .distinct(requests.c.name)
+        .ext(distinct_on(requests.c.name))
         .order_by(requests.c.name, requests.c.id.desc())
     )
     return {row.name: Request(**row._mapping) for row in rows}
@@ -62,9 +63,23 @@ def find(connection: Connection, index_id: int, name: str, value: str) -> Reques
     return None if row is None else Request(**row._mapping)
 
 
-def answer(connection: Connection, request_id: int, outcome: str) -> None:
+def answer(
+    connection: Connection, index_id: int, name: str, value: str, outcome: str, message: str, origin: str = "annotation"
+) -> None:
+    """Record that the value has acted; the row is made for one that was only an annotation until now."""
+    statement = insert(requests).values(
+        index_id=index_id,
+        name=name,
+        value=value,
+        origin=origin,
+        handled_at=sa.func.now(),
+        outcome=outcome,
+        message=message,
+    )
     connection.execute(
-        sa.update(requests)
-        .where(requests.c.id == request_id, requests.c.handled_at.is_(None))
-        .values(handled_at=sa.func.now(), outcome=outcome)
+        statement.on_conflict_do_update(
+            index_elements=[requests.c.index_id, requests.c.name, requests.c.value],
+            set_={"handled_at": sa.func.now(), "outcome": outcome, "message": message},
+            where=requests.c.handled_at.is_(None),
+        )
     )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.schema import CreateSchema
 
 from ragindex_core.errors import Gone
+from ragindex_core.object.revision import complete
 from ragindex_db import schema
 from ragindex_db.data_tables import RevisionTables, revision_tables
 from ragindex_db.schema import DATA_SCHEMA, revision_documents, revisions
@@ -27,9 +28,9 @@ class RevisionRow:
     state: str
     analyser_version: int
     tables_ready: bool
-    listed: bool
     embedding_allowed: bool
     approved: bool
+    effective_max_tokens: int | None
     estimated_tokens: int | None
     estimated_cost_micro_usd: int | None
     created_at: datetime
@@ -39,8 +40,8 @@ class RevisionRow:
 
     @property
     def tables(self) -> RevisionTables:
-        embedding = self.projection["embedding"]
-        return revision_tables(self.id, embedding["dimensions"], embedding["elementType"])
+        built = complete(dict(self.projection))
+        return revision_tables(self.id, built["embedding.dimensions"], built["embedding.elementType"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,28 @@ def with_tables(connection: Connection, index_id: int) -> list[RevisionRow]:
     return [_record(row) for row in rows]
 
 
+def searchable(connection: Connection, index_id: int | None = None) -> list[RevisionRow]:
+    """The revisions that are, or will be, searched: those worth keeping in order."""
+    statement = (
+        sa.select(*_COLUMNS)
+        .join(schema.indexes, schema.indexes.c.id == revisions.c.index_id)
+        .where(
+            revisions.c.state.in_(["Building", "Active"]),
+            revisions.c.tables_ready,
+            schema.indexes.c.retained_at.is_(None),
+        )
+        .order_by(revisions.c.id)
+    )
+    if index_id is not None:
+        statement = statement.where(revisions.c.index_id == index_id)
+    return [_record(row) for row in connection.execute(statement)]
+
+
+def now() -> Any:
+    """The database's clock, as a value for ``update``."""
+    return sa.func.now()
+
+
 def update(connection: Connection, revision_id: int, **values: Any) -> None:
     connection.execute(sa.update(revisions).where(revisions.c.id == revision_id).values(**values))
 
@@ -141,6 +164,72 @@ def counts(connection: Connection, revision_ids: Sequence[int]) -> dict[int, Cou
     return {revision_id: found.get(revision_id, Counts()) for revision_id in revision_ids}
 
 
+def missing(connection: Connection, index_id: int, revision_ids: Sequence[int]) -> dict[int, int]:
+    """For each revision, how many live documents it has never heard of."""
+    live = connection.execute(
+        sa.select(sa.func.count())
+        .select_from(schema.documents)
+        .where(schema.documents.c.index_id == index_id, schema.documents.c.deleted_at.is_(None))
+    ).scalar_one()
+    rd = revision_documents.c
+    rows = connection.execute(
+        sa.select(rd.revision_id, sa.func.count()).where(rd.revision_id.in_(revision_ids)).group_by(rd.revision_id)
+    )
+    heard = {row[0]: int(row[1]) for row in rows}
+    return {revision_id: max(int(live) - heard.get(revision_id, 0), 0) for revision_id in revision_ids}
+
+
+def coverage(connection: Connection, active: int, revision_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """How many documents can be found in the active revision, and how many of those each revision has indexed."""
+    now, then = revision_documents.alias("now"), revision_documents.alias("then")
+    surviving = connection.execute(
+        sa.select(sa.func.count()).select_from(now).where(now.c.revision_id == active, now.c.chunks > 0)
+    ).scalar_one()
+    rows = connection.execute(
+        sa.select(then.c.revision_id, sa.func.count())
+        .join(now, now.c.document_id == then.c.document_id)
+        .where(
+            now.c.revision_id == active,
+            now.c.chunks > 0,
+            then.c.revision_id.in_(revision_ids),
+            then.c.state == "Indexed",
+        )
+        .group_by(then.c.revision_id)
+    )
+    covered = {row[0]: int(row[1]) for row in rows}
+    return {revision_id: (int(surviving), covered.get(revision_id, 0)) for revision_id in revision_ids}
+
+
+def by_number(connection: Connection, index_id: int, number: int) -> RevisionRow | None:
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(
+            revisions.c.index_id == index_id, revisions.c.number == number, revisions.c.state != "Dropped"
+        )
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
+def queued_characters(connection: Connection, revision_id: int) -> tuple[int, int]:
+    """Characters of text already parsed (for any revision) of what waits, and the bytes of what was never parsed."""
+    known = (
+        sa.select(schema.contents.c.document_id, sa.func.max(sa.func.length(schema.contents.c.text)).label("length"))
+        .group_by(schema.contents.c.document_id)
+        .subquery()
+    )
+    statement = (
+        sa.select(
+            sa.func.coalesce(sa.func.sum(known.c.length), 0),
+            sa.func.coalesce(sa.func.sum(schema.documents.c.size).filter(known.c.length.is_(None)), 0),
+        )
+        .select_from(revision_documents)
+        .join(schema.documents, schema.documents.c.id == revision_documents.c.document_id)
+        .outerjoin(known, known.c.document_id == revision_documents.c.document_id)
+        .where(revision_documents.c.revision_id == revision_id, revision_documents.c.state == "Pending")
+    )
+    row = connection.execute(statement).one()
+    return int(row[0]), int(row[1])
+
+
 def create_tables(connection: Connection, tables: RevisionTables) -> None:
     connection.execute(CreateSchema(DATA_SCHEMA, if_not_exists=True))
     tables.metadata.create_all(connection, checkfirst=True)
@@ -157,9 +246,9 @@ def size_bytes(connection: Connection, tables: Sequence[RevisionTables]) -> int:
     names = [f"{table.schema}.{table.name}" for each in tables for table in each.metadata.sorted_tables]
     if not names:
         return 0
-    sizes = sa.func.pg_total_relation_size(sa.func.to_regclass(sa.column("name")))
-    listed = sa.func.unnest(sa.cast(names, sa.ARRAY(sa.Text))).table_valued("name")
-    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(sizes), 0)).select_from(listed)).scalar_one())
+    name = sa.func.unnest(sa.cast(names, sa.ARRAY(sa.Text))).column_valued("name")
+    sizes = sa.func.pg_total_relation_size(sa.func.to_regclass(name))
+    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(sizes), 0))).scalar_one())
 
 
 def enqueue_all(connection: Connection, revision: RevisionRow, namespace: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,8 +25,8 @@ class SyncRun:
     reason: str | None
     message: str | None
     sources: Mapping[str, Any]
-    accept_shrink: bool
-    sources_key: str
+    accepted_sources: tuple[str, ...]
+    inputs: str
     lease_token: str | None
     requested_at: datetime
     started_at: datetime | None
@@ -37,12 +37,12 @@ _COLUMNS = [sync_runs.c[name] for name in SyncRun.__slots__]
 
 
 def request(
-    connection: Connection, index_id: int, trigger: str, sources_key: str, *, accept_shrink: bool = False
+    connection: Connection, index_id: int, trigger: str, inputs: str, *, accepted_sources: Sequence[str] = ()
 ) -> bool:
     """Ask for a run; False when one is under way or waits already."""
     statement = (
         insert(sync_runs)
-        .values(index_id=index_id, trigger=trigger, sources_key=sources_key, accept_shrink=accept_shrink)
+        .values(index_id=index_id, trigger=trigger, inputs=inputs, accepted_sources=list(accepted_sources))
         .on_conflict_do_nothing()
     )
     return connection.execute(statement).rowcount == 1
@@ -131,6 +131,13 @@ def latest(connection: Connection, index_id: int, limit: int = 20) -> list[SyncR
         sa.select(*_COLUMNS).where(sync_runs.c.index_id == index_id).order_by(sync_runs.c.id.desc()).limit(limit)
     )
     return [SyncRun(**row._mapping) for row in rows]
+
+
+def get(connection: Connection, index_id: int, run_id: int) -> SyncRun | None:
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(sync_runs.c.index_id == index_id, sync_runs.c.id == run_id)
+    ).one_or_none()
+    return None if row is None else SyncRun(**row._mapping)
 
 
 def last_success(connection: Connection, index_id: int) -> SyncRun | None:

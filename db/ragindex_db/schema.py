@@ -93,9 +93,9 @@ revisions = Table(
     Column("state", sa.Text, nullable=False),
     Column("analyser_version", sa.Integer, nullable=False),
     Column("tables_ready", sa.Boolean, nullable=False, server_default=sa.false()),
-    Column("listed", sa.Boolean, nullable=False, server_default=sa.false()),  # a complete sync has filled its queue
     Column("embedding_allowed", sa.Boolean, nullable=False, server_default=sa.false()),  # estimate within bounds
     Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),  # or accepted by a person
+    Column("effective_max_tokens", sa.Integer),  # chunking.maxTokens as the embedder's limit leaves it
     Column("estimated_tokens", sa.BigInteger),
     Column("estimated_cost_micro_usd", sa.BigInteger),
     _now("created_at"),
@@ -124,10 +124,9 @@ documents = Table(
     Column("language", sa.Text),
     Column("source_version", sa.Text, nullable=False),
     Column("sidecar_version", sa.Text),
-    Column(
-        "source_metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")
-    ),  # sidecar, tags, upload fields
-    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),  # parser's and source's, merged
+    Column("source_metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),  # of the listing or upload
+    Column("parser_metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),  # what the file says itself
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),  # all of it, as filters see it
     Column("access_groups", ARRAY(sa.Text)),
     Column("upload_id", sa.BigInteger),
     _now("created_at"),
@@ -269,8 +268,8 @@ sync_runs = Table(
     Column("reason", sa.Text),
     Column("message", sa.Text),
     Column("sources", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    Column("accept_shrink", sa.Boolean, nullable=False, server_default=sa.false()),
-    Column("sources_key", sa.Text, nullable=False),  # hash of what was listed: a change of sources starts a run
+    Column("accepted_sources", ARRAY(sa.Text), nullable=False, server_default=text("'{}'::text[]")),  # shrink accepted
+    Column("inputs", sa.Text, nullable=False),  # hash of what it was started for: a change of sources starts a run
     Column("lease_owner", sa.Text),
     Column("lease_token", UUID(as_uuid=False)),
     Column("lease_until", Timestamp),
@@ -299,6 +298,7 @@ requests = Table(
     _now("created_at"),
     Column("handled_at", Timestamp),
     Column("outcome", sa.Text),
+    Column("message", sa.Text),
     sa.UniqueConstraint("index_id", "name", "value"),
     Index("requests_open_idx", "index_id", postgresql_where=text("handled_at IS NULL")),
 )

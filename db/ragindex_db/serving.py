@@ -13,7 +13,7 @@ from ragindex_core.errors import Gone
 from ragindex_db import indexes, revisions
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.indexes import IndexRow
-from ragindex_db.keyword import statements
+from ragindex_db.keyword.question import Shape, parameters, question, shape_of
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.schema import contents, documents
 from ragindex_db.search import SearchRequest, SearchResult, StoredChunk, begin_snapshot, search
@@ -57,15 +57,13 @@ def search_all(connection: Connection, requests: Sequence[SearchRequest]) -> lis
     return [search(connection, request) for request in requests]
 
 
-def term_weights(
-    connection: Connection, tables: RevisionTables, query: KeywordQuery, chunk_id: int
-) -> dict[str, float]:
-    """The idf of each term of the question; ``chunk_id`` is of any chunk that has been indexed for keywords."""
+def term_weights(connection: Connection, tables: RevisionTables, query: KeywordQuery) -> dict[str, float]:
+    """The idf of each term of the question: how telling it is in this revision."""
     if not query.terms:
         return {}
-    statement = statements.evidence(tables.keyword, statements.Shape(statements.shape_of(query).size))
-    row = connection.execute(statement, {**statements.parameters(query), "chunk_ids": [chunk_id]}).first()
-    return {} if row is None else dict(zip(query.terms, row.idfs, strict=False))
+    asked = question(tables.keyword, Shape(shape_of(query).size))
+    idfs = connection.execute(sa.select(asked.facts.c.idfs), parameters(query)).scalar_one()
+    return dict(zip(query.terms, idfs, strict=False))
 
 
 def verified(connection: Connection, chunks: Sequence[StoredChunk]) -> set[int]:

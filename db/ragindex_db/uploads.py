@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,11 +62,16 @@ def begin(
         )
         .returning(uploads.c.id)
     )
-    return connection.execute(statement).scalar_one()
+    return int(connection.execute(statement).scalar_one())
 
 
 def add_part(connection: Connection, upload_id: int, number: int, data: bytes) -> None:
     connection.execute(sa.insert(upload_parts).values(upload_id=upload_id, number=number, data=data))
+
+
+def describe(connection: Connection, upload_id: int, metadata: Mapping[str, Any]) -> None:
+    """What is said of the document; it may come after its bytes."""
+    connection.execute(sa.update(uploads).where(uploads.c.id == upload_id).values(metadata=dict(metadata)))
 
 
 def complete(connection: Connection, upload_id: int, *, size: int, sha256: str, uri: str) -> int:
@@ -80,9 +85,13 @@ def complete(connection: Connection, upload_id: int, *, size: int, sha256: str, 
     upload = Upload(**row._mapping)
     listed = documents.Listed(
         object=SourceObject(
-            key=upload.key, uri=uri, version=f"upload-{upload.id}", size=size, modified=upload.completed_at
+            key=upload.key,
+            uri=uri,
+            version=f"upload-{upload.id}",
+            size=size,
+            modified=upload.completed_at,
+            metadata=upload.metadata,
         ),
-        source_metadata=upload.metadata,
         upload_id=upload.id,
     )
     added = documents.add(connection, upload.index_id, upload.namespace, upload.source, [listed])
@@ -132,14 +141,24 @@ def sweep(connection: Connection, older_than: timedelta = timedelta(hours=24)) -
     ).rowcount
 
 
-def read(connection: Connection, upload_id: int) -> Iterator[bytes]:
-    """The bytes, part by part."""
-    number = 0
-    while True:
-        data = connection.execute(
-            sa.select(upload_parts.c.data).where(upload_parts.c.upload_id == upload_id, upload_parts.c.number == number)
-        ).scalar_one_or_none()
-        if data is None:
-            return
-        yield bytes(data)
-        number += 1
+def current(connection: Connection, index_id: int, source: str, key: str) -> Upload | None:
+    """The upload that the live document with this key consists of."""
+    row = connection.execute(
+        sa.select(*_COLUMNS)
+        .join(documents_table, documents_table.c.upload_id == uploads.c.id)
+        .where(
+            documents_table.c.index_id == index_id,
+            documents_table.c.source == source,
+            documents_table.c.key == key,
+            documents_table.c.deleted_at.is_(None),
+        )
+    ).one_or_none()
+    return None if row is None else Upload(**row._mapping)
+
+
+def part(connection: Connection, upload_id: int, number: int) -> bytes | None:
+    """One part, counted from 0; None past the last."""
+    data = connection.execute(
+        sa.select(upload_parts.c.data).where(upload_parts.c.upload_id == upload_id, upload_parts.c.number == number)
+    ).scalar_one_or_none()
+    return None if data is None else bytes(data)

@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.postgresql import insert
 
+from ragindex_core.analysis import Analysed
 from ragindex_core.document import Chunk
 from ragindex_db import documents, keyword
 from ragindex_db.data_tables import RevisionTables
@@ -57,8 +58,7 @@ class EmbeddedChunk:
     chunk: Chunk
     vector: NDArray[np.float32] | None
     embedding_key: bytes
-    length: int
-    terms: dict[str, int]
+    analysed: Analysed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def store_content(connection: Connection, document_id: int, namespace: str, vers
         .values(document_id=document_id, namespace=namespace, version=version, text_sha256=digest, text=text)
         .on_conflict_do_nothing()
     )
-    return connection.execute(sa.select(contents.c.id).where(*same)).scalar_one()
+    return int(connection.execute(sa.select(contents.c.id).where(*same)).scalar_one())
 
 
 def replace_chunks(
@@ -99,12 +99,12 @@ def replace_chunks(
         _copy(connection, tables.chunk, _CHUNK_COLUMNS, _chunk_rows(document, ids))
         searchable = [(i, c) for i, c in zip(ids, document.chunks, strict=True) if c.vector is not None]
         _copy_vectors(connection, tables, document.document_id, searchable, sealed=sealed)
-        keyword.write(
-            connection,
-            tables.keyword,
-            [keyword.ChunkTerms(i, document.document_id, c.length, c.terms) for i, c in searchable],
-        )
+        keyword.write(connection, tables.keyword, [_terms(i, document.document_id, c.analysed) for i, c in searchable])
     return gone - {chunk.embedding_key for chunk in document.chunks}
+
+
+def _terms(chunk_id: int, document_id: int, analysed: Analysed) -> keyword.ChunkTerms:
+    return keyword.ChunkTerms(chunk_id, document_id, analysed.length, analysed.frequencies, analysed.row)
 
 
 def forget_old_contents(connection: Connection, document_id: int, referring: Table) -> None:
@@ -177,7 +177,7 @@ def _copy_vectors(
         "embedding": "halfvec" if half else "vector",
     }
     wrap = HalfVector if half else Vector
-    rows = [(i, document_id, sealed, c.embedding_key, wrap(c.vector)) for i, c in searchable]
+    rows = [(i, document_id, sealed, c.embedding_key, wrap(c.vector)) for i, c in searchable if c.vector is not None]
     _copy(connection, tables.vector, columns, rows)
 
 

@@ -25,7 +25,11 @@ GAP = "\x01"
 #: than fit below it has gaps in their places.
 NO_CHARACTER = 0xD7FF
 
-_INT8_OID = 20
+_INT8_OID, _INT2_OID = 20, 21
+
+#: Terms are put together into rows of about this size: larger ones take longer to look through, smaller ones are
+#: mostly header. A term that fills more has a row of its own.
+_ROW_BYTES = 2000
 _ARRAY_ELEMENT = np.dtype([("size", ">i4"), ("value", ">i8")])
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
@@ -85,21 +89,58 @@ def int8(value: int) -> bytes:
 
 
 def posting_rows(
-    segment_id: int, dimensions: int, terms: TermIds, slots: NDArray[np.int32], impacts: NDArray[np.float32]
+    segment_id: int,
+    dimensions: int,
+    vector_oid: int,
+    postings: tuple[TermIds, NDArray[np.int32], NDArray[np.float32]],
 ) -> Iterator[bytes]:
-    """A row of the posting table for each distinct term, from (term, slot, impact) in parallel arrays with slots in
-    rising order. A sparse vector is sent as dimensions, count, zero, the indices from 0, the values."""
+    """Rows of the posting table from (term, slot, impact) in parallel arrays with slots in rising order.
+
+    A sparse vector is sent as dimensions, count, zero, the indices from 0, the values.
+    """
+    terms, slots, impacts = postings
     order = np.argsort(terms, kind="stable")
     ordered = terms[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(ordered) else ordered
     ends = np.append(starts[1:], len(ordered))
     indices = slots[order].astype(">i4").tobytes()
     values = impacts[order].astype(">f4").tobytes()
-    head = struct.Struct(">hiiiqihiiii")
+    row = _PostingRow(segment_id, vector_oid)
+    head = struct.Struct(">iiii")
     for term, start, end in zip(ordered[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
         size = end - start
-        yield (
-            head.pack(4, 4, segment_id, 8, term, 2, size, 12 + 8 * size, dimensions, size, 0)
-            + indices[4 * start : 4 * end]
-            + values[4 * start : 4 * end]
+        vector = head.pack(12 + 8 * size, dimensions, size, 0)
+        vector += indices[4 * start : 4 * end] + values[4 * start : 4 * end]
+        if row.size + len(vector) > _ROW_BYTES and row.terms:
+            yield row.encoded()
+            row = _PostingRow(segment_id, vector_oid)
+        row.add(term, size, vector)
+    if row.terms:
+        yield row.encoded()
+
+
+class _PostingRow:
+    """Neighbouring terms of a segment with their vectors, as long as they fit together."""
+
+    def __init__(self, segment_id: int, vector_oid: int) -> None:
+        self._segment_id, self._vector_oid = segment_id, vector_oid
+        self.terms: list[int] = []
+        self._chunks: list[bytes] = []
+        self._vectors: list[bytes] = []
+        self.size = 0
+
+    def add(self, term: int, chunks: int, vector: bytes) -> None:
+        self.terms.append(term)
+        self._chunks.append(struct.pack(">ih", 2, chunks))
+        self._vectors.append(vector)
+        self.size += len(vector) + 10  # beside the vector a term takes its id and its count
+
+    def encoded(self) -> bytes:
+        count = len(self.terms)
+        return copy_row(
+            int4(self._segment_id),
+            int8(self.terms[0]),
+            int8_array(self.terms),
+            struct.pack(">iiIii", 1, 0, _INT2_OID, count, 1) + b"".join(self._chunks),
+            struct.pack(">iiIii", 1, 0, self._vector_oid, count, 1) + b"".join(self._vectors),
         )

@@ -73,6 +73,7 @@ _NORM_OF_LENGTH = _constant("norm_of_length", bm25.K1 * bm25.B)
 ZERO, HALF, ONE = _constant("zero", 0.0), _constant("half", 0.5), _constant("one", 1.0)
 CERTAIN, POSSIBLE = _constant("certain", 1 - ROUNDING), _constant("possible", 1 - 2 * ROUNDING)
 NO_OFFSET = sa.bindparam("no_offset", 0, type_=sa.BigInteger)
+JUST_ONE = sa.bindparam("just_one", 1, type_=sa.BigInteger)
 
 
 def double(value: Number) -> Number:
@@ -178,6 +179,19 @@ def holds_phrases(tables: KeywordTables, shape: Shape) -> Number:
     )
 
 
+def posting_row(tables: KeywordTables, term: Number) -> tuple[sa.FromClause, Number]:
+    """The only row of a segment that can hold ``term``, and the place in it where the term is, if it does."""
+    posting = tables.posting
+    row = (
+        sa.select(posting.c.terms, posting.c.chunks, posting.c.impacts)
+        .where(posting.c.segment_id == tables.segment.c.segment_id, posting.c.first_term <= term)
+        .order_by(posting.c.first_term.desc())
+        .limit(JUST_ONE)
+        .lateral("posting_row")
+    )
+    return row, sa.func.array_position(row.c.terms, term)
+
+
 def question(tables: KeywordTables, shape: Shape) -> Question:
     terms = tuple(sa.bindparam(f"term_{place}", type_=sa.BigInteger) for place in range(shape.size))
     array = array_of(*terms, of=sa.BigInteger)
@@ -195,13 +209,17 @@ def question(tables: KeywordTables, shape: Shape) -> Question:
         sa.func.unnest(array).table_valued(sa.column("term", sa.BigInteger), with_ordinality="place").render_derived()
     )
     asked = materialized(sa.select(unnested.c.term, unnested.c.place), "asked")
-    posting = fenced(
-        sa.select(tables.posting.c.term, tables.posting.c.chunks, tables.posting.c.impacts).where(
-            tables.posting.c.segment_id == tables.segment.c.segment_id, tables.posting.c.term == sa.any_(array)
-        ),
-        "posting",
+    row, found = posting_row(tables, asked.c.term)
+    postings = (
+        sa.select(
+            tables.segment.c.segment_id,
+            asked.c.term,
+            row.c.chunks[found].label("chunks"),
+            row.c.impacts[found].label("impacts"),
+        )
+        .select_from(tables.segment.join(asked, sa.true()).join(row, sa.true()))
+        .where(asked.c.term == sa.any_(row.c.terms))
     )
-    postings = sa.select(tables.segment.c.segment_id, posting).join_from(tables.segment, posting, sa.true())
     postings_cte = materialized(postings, "postings")
     return Question(tables, shape, terms, head, asked, postings_cte, _facts(tables, shape, head, asked, postings_cte))
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core import bm25
@@ -190,6 +191,14 @@ def _make(connection: Connection, tables: KeywordTables, chunk_ids: Sequence[int
     copy_into(
         connection,
         tables.posting,
-        ("segment_id", "term", "chunks", "impacts"),
-        encoding.posting_rows(segment_id, SEGMENT_SLOTS, np.concatenate(term_ids), slots, impacts),
+        ("segment_id", "first_term", "terms", "chunks", "impacts"),
+        encoding.posting_rows(
+            segment_id, SEGMENT_SLOTS, _vector_oid(connection), (np.concatenate(term_ids), slots, impacts)
+        ),
     )
+
+
+def _vector_oid(connection: Connection) -> int:
+    """The number that this database knows the type of the impacts by: arrays are sent with that of their elements."""
+    named = sa.cast(sa.func.to_regtype("sparsevec"), postgresql.OID)
+    return int(connection.execute(sa.select(named)).scalar_one())

@@ -1,6 +1,6 @@
 """The candidates that the segments offer, found by adding vectors.
 
-The impacts of the terms in 1,000 slots, weighted and added in single precision, tell every slot's score but for
+The impacts of the terms in 960 slots, weighted and added in single precision, tell every slot's score but for
 ``ROUNDING``. A threshold is sought by halving that at least ``want`` slots pass and not many more.
 """
 
@@ -26,6 +26,7 @@ from ragindex_db.keyword.question import (
     filled_vector,
     materialized,
     numbers,
+    posting_row,
 )
 from ragindex_db.keyword.tables import SEGMENT_SLOTS
 
@@ -70,18 +71,13 @@ def _eligible(q: Question) -> sa.Subquery:
         .table_valued(*[sa.column(name, sa.BigInteger) for name in parts])
         .render_derived()
     )
-    posting, segment = q.tables.posting, q.tables.segment
-    filled = fenced(
-        sa.select(
-            sa.func.binary_quantize(sa.cast(posting.c.impacts, VECTOR_OF_SLOTS), type_=BITS_OF_SLOTS).label("bits")
-        ).where(posting.c.segment_id == segment.c.segment_id, posting.c.term == required.c.term),
-        "filled",
-    )
+    segment = q.tables.segment
+    row, found = posting_row(q.tables, required.c.term)
+    filled = sa.func.binary_quantize(sa.cast(row.c.impacts[found], VECTOR_OF_SLOTS), type_=BITS_OF_SLOTS)
     form = (
-        sa.select(
-            segment.c.segment_id, required.c.phrase, sa.func.bit_and(filled.c.bits, type_=BITS_OF_SLOTS).label("bits")
-        )
-        .select_from(segment.join(required, sa.true()).join(filled, sa.true()))
+        sa.select(segment.c.segment_id, required.c.phrase, sa.func.bit_and(filled, type_=BITS_OF_SLOTS).label("bits"))
+        .select_from(segment.join(required, sa.true()).join(row, sa.true()))
+        .where(required.c.term == sa.any_(row.c.terms))
         .group_by(segment.c.segment_id, required.c.phrase, required.c.form, required.c.size)
         .having(sa.func.count() == required.c.size)
         .subquery("form")

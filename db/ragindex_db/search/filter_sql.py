@@ -35,7 +35,7 @@ _COMPARE: Mapping[Operator, Callable[[ColumnElement[Any], Any], ColumnElement[bo
 }
 
 
-def matching_documents(index_id: int, expression: Filter) -> Select[tuple[int]]:
+def matching_documents(index_id: int, expression: Filter) -> Select[int]:
     """The ids of the documents of one index that the filter matches, each once.
 
     A document that was deleted has no metadata rows, so where these lead there is no need to ask whether it lives.
@@ -78,7 +78,7 @@ def _leads(expression: Filter) -> bool:
     )
 
 
-def _rows_of(index_id: int, row: FromClause, comparison: Comparison) -> Select[tuple[int]]:
+def _rows_of(index_id: int, row: FromClause, comparison: Comparison) -> Select[int]:
     return sa.select(row.c.document_id).where(
         row.c.index_id == index_id, row.c.key == comparison.key, _value_matches(row, comparison)
     )

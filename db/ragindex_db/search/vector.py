@@ -68,7 +68,7 @@ class VectorHit:
 class VectorHits:
     hits: list[VectorHit]
     strategy: Strategy
-    matching: int | None = None  # chunks behind the filter, when that many were counted: MOST_EXACT + 1 means "more"
+    matching: int | None = None  # chunks behind the filter, when they were counted: one above the cap means "more"
 
 
 class _Sent(sa.types.UserDefinedType[Any]):
@@ -114,6 +114,7 @@ def search_vectors(
     within: FilterIn | None = None,
     distance: Distance = Distance.COSINE,
     ef_search: int = 100,
+    most_exact: int = MOST_EXACT,
 ) -> VectorHits:
     """The min(limit, matching) nearest chunks: nearest first, the lower id first among equals.
 
@@ -123,9 +124,9 @@ def search_vectors(
     index_is_valid = _prepare(connection, tables, max(ef_search, 2 * limit))
     matching = None
     if within is not None and index_is_valid:
-        rows = connection.execute(_capped(tables, distance, within), bound).all()
+        rows = connection.execute(_capped(tables, distance, within, most_exact), bound).all()
         matching = rows[0].matching if rows else 0
-        if matching <= MOST_EXACT:
+        if matching <= most_exact:
             return VectorHits(_hits(rows, distance), Strategy.EXACT, matching)
     if index_is_valid:
         # A filtered scan goes on in batches, each in order but not all together: read further, then sort.
@@ -214,9 +215,9 @@ def _measured(tables: RevisionTables, distance: Distance, within: FilterIn) -> S
     return sa.select(of_document.c.chunk_id, of_document.c.distance).select_from(visible.join(of_document, sa.true()))
 
 
-def _capped(tables: RevisionTables, distance: Distance, within: FilterIn) -> Select[Any]:
+def _capped(tables: RevisionTables, distance: Distance, within: FilterIn, most: int) -> Select[Any]:
     """The answer and, in the same pass, whether it can be believed: no more than the cap were looked at."""
-    measured = _measured(tables, distance, within).limit(MOST_EXACT + 1).cte("measured")
+    measured = _measured(tables, distance, within).limit(most + 1).cte("measured")
     count = sa.select(sa.func.count()).select_from(measured).scalar_subquery()
     return _nearest(measured).add_columns(count.label("matching"))
 

@@ -113,6 +113,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
+            "parser_metadata",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'::jsonb"),
+            nullable=False,
+        ),
+        sa.Column(
             "metadata", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("access_groups", postgresql.ARRAY(sa.Text()), nullable=True),
@@ -180,6 +186,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["index_id"], ["ragindex.indexes.id"], name=op.f("requests_index_id_fkey"), ondelete="CASCADE"
         ),
@@ -205,9 +212,9 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("analyser_version", sa.Integer(), nullable=False),
         sa.Column("tables_ready", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("listed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("embedding_allowed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("approved", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("effective_max_tokens", sa.Integer(), nullable=True),
         sa.Column("estimated_tokens", sa.BigInteger(), nullable=True),
         sa.Column("estimated_cost_micro_usd", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -235,8 +242,10 @@ def upgrade() -> None:
         sa.Column(
             "sources", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
-        sa.Column("accept_shrink", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("sources_key", sa.Text(), nullable=False),
+        sa.Column(
+            "accepted_sources", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'::text[]"), nullable=False
+        ),
+        sa.Column("inputs", sa.Text(), nullable=False),
         sa.Column("lease_owner", sa.Text(), nullable=True),
         sa.Column("lease_token", sa.UUID(as_uuid=False), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),

@@ -1,0 +1,191 @@
+"""All that a plan may look at, read in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ragindex_core.errors import Unavailable
+from ragindex_core.object.reasons import Outcome, RequestName
+from ragindex_core.object.resource import RagIndex
+from ragindex_core.reconcile.observed import (
+    Coverage,
+    DatabaseState,
+    DocumentCounts,
+    Handled,
+    IndexRow,
+    Observed,
+    Request,
+    Revision,
+    RevisionState,
+    Run,
+    Runs,
+    RunState,
+    ShrunkSource,
+    VectorIndex,
+    VectorIndexState,
+    Workers,
+)
+from ragindex_db import budgets, indexes, migrate, requests, revisions, runs, search
+from ragindex_db.engine import Connection, Database
+from ragindex_db.revisions import RevisionRow
+from ragindex_db.runs import SyncRun
+
+
+class Workforce(Protocol):
+    """Who drains the queues: Jobs in a cluster, a process beside this one on a laptop."""
+
+    def current(self, uid: str) -> Workers | None: ...
+
+    def ensure(self, uid: str, workers: Workers) -> None: ...
+
+    def stop(self, uid: str) -> None: ...
+
+
+def observe(database: Database, installation: str, wanted: RagIndex, workforce: Workforce) -> Observed:
+    workers = workforce.current(wanted.metadata.uid)
+    try:
+        with database.begin() as connection:
+            return _observe(connection, installation, wanted, workers)
+    except Unavailable as error:
+        return Observed(database=DatabaseState(reachable=False, writable=False, message=str(error)), workers=workers)
+
+
+def _observe(connection: Connection, installation: str, wanted: RagIndex, workers: Workers | None) -> Observed:
+    row = indexes.by_uid(connection, wanted.metadata.uid)
+    server, pgvector = migrate.server_versions(connection)
+    if row is None:
+        retained = indexes.list_retained(connection, installation)
+        mine = (wanted.metadata.namespace, wanted.metadata.name)
+        return Observed(
+            database=DatabaseState(server_version=server, pgvector_version=pgvector),
+            workers=workers,
+            adoptable=frozenset(r.uid for r in retained if (r.namespace, r.name) == mine),
+        )
+    kept = revisions.list_kept(connection, row.id)
+    numbers = {revision.id: revision.number for revision in kept}
+    embedding = wanted.spec.embedding
+    until = budgets.throttled_until(connection, embedding.provider.value, embedding.model)
+    return Observed(
+        database=DatabaseState(
+            server_version=server,
+            pgvector_version=pgvector,
+            size_bytes=revisions.size_bytes(connection, [r.tables for r in kept if r.tables_ready]),
+        ),
+        index=IndexRow(
+            generation=row.generation,
+            database=row.spec.get("databaseRef", {}).get("name", "default"),
+            serving=numbers.get(row.serving_revision_id) if row.serving_revision_id else None,
+            held_key=row.held_revision_key,
+            retained=row.retained_at is not None,
+        ),
+        revisions=_revisions(connection, row.id, kept),
+        runs=_runs(connection, row.id),
+        requests=tuple(
+            Request(RequestName(request.name), request.value) for request in requests.waiting(connection, row.id)
+        ),
+        handled=_handled(connection, row.id, wanted),
+        workers=workers,
+        throttled_until={embedding.model: until} if until else {},
+        endpoint=f"/v1/indexes/{row.namespace}/{row.name}",
+    )
+
+
+def _revisions(connection: Connection, index_id: int, kept: list[RevisionRow]) -> tuple[Revision, ...]:
+    counts = revisions.counts(connection, [r.id for r in kept])
+    missing = revisions.missing(connection, index_id, [r.id for r in kept])
+    active = next((r.id for r in kept if r.state == "Active"), None)
+    covered = revisions.coverage(connection, active, [r.id for r in kept]) if active else {}
+    found = []
+    for row in kept:
+        c = counts[row.id]
+        surviving, covers = covered.get(row.id, (0, 0))
+        found.append(
+            Revision(
+                number=row.number,
+                key=row.key,
+                projection=dict(row.projection),
+                state=RevisionState(row.state),
+                tables_ready=row.tables_ready,
+                missing=missing[row.id],
+                documents=DocumentCounts(
+                    indexed=c.indexed, pending=c.pending, processing=c.processing, failed=c.failed
+                ),
+                chunks=c.chunks,
+                coverage=Coverage(surviving=surviving, covered=covers),
+                vector_index=_vector_index(connection, row),
+                estimated_tokens=row.estimated_tokens,
+                estimated_cost=None if row.estimated_cost_micro_usd is None else _dollars(row.estimated_cost_micro_usd),
+                effective_max_tokens=row.effective_max_tokens,
+                approved=row.approved,
+                embedding_allowed=row.embedding_allowed,
+                promoted_at=row.promoted_at,
+                retired_at=row.retired_at,
+            )
+        )
+    return tuple(found)
+
+
+def _dollars(micro: int) -> str:
+    return f"{micro / 1_000_000:.2f}"
+
+
+def _vector_index(connection: Connection, row: RevisionRow) -> VectorIndex:
+    if not row.tables_ready:
+        return VectorIndex()
+    found = search.vector_index_state(connection, row.tables)
+    return VectorIndex(state=VectorIndexState(found.state.value), m=found.m, ef_construction=found.ef_construction)
+
+
+def _runs(connection: Connection, index_id: int) -> Runs:
+    latest = runs.latest(connection, index_id)
+    ended = next((run for run in latest if run.completed_at is not None), None)
+    success = runs.last_success(connection, index_id)
+    return Runs(
+        last=_run(latest[0]) if latest else None,
+        last_ended=_run(ended) if ended else None,
+        last_success=_run(success) if success else None,
+        consecutive_failures=runs.consecutive_failures(connection, index_id),
+    )
+
+
+def _run(run: SyncRun) -> Run:
+    return Run(
+        id=str(run.id),
+        state=RunState(run.state),
+        inputs=run.inputs,
+        requested_at=run.requested_at,
+        completed_at=run.completed_at,
+        message=run.message or "",
+        shrunk=tuple(
+            ShrunkSource(source=name, known=counts["known"], gone=counts["gone"])
+            for name, counts in sorted(run.sources.items())
+            if counts["state"] == "Shrunk"
+        ),
+    )
+
+
+def _handled(connection: Connection, index_id: int, wanted: RagIndex) -> tuple[Handled, ...]:
+    latest = requests.handled(connection, index_id)
+    annotated: list[requests.Request] = []
+    for name, value in _request_annotations(wanted.metadata.annotations):
+        request = requests.find(connection, index_id, name, value)
+        if request is not None and request.handled_at is not None:
+            annotated.append(request)
+    unique = {(r.name, r.value): r for r in [*latest.values(), *annotated]}
+    return tuple(
+        Handled(
+            name=RequestName(request.name),
+            value=request.value,
+            outcome=Outcome(request.outcome),
+            at=request.handled_at,
+            message=request.message or "",
+        )
+        for request in unique.values()
+        if request.handled_at is not None and request.outcome is not None
+    )
+
+
+def _request_annotations(annotations: Mapping[str, Any]) -> list[tuple[str, str]]:
+    names = {f"ragindex.io/{name.value}": name.value for name in RequestName}
+    return [(names[key], str(value)) for key, value in annotations.items() if key in names]

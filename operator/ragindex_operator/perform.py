@@ -1,0 +1,296 @@
+"""Carries out one action of a plan. Each is safe to repeat: what is done already is left as it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, singledispatchmethod
+from typing import Any
+
+from ragindex_core.analysis import ANALYSER_VERSION
+from ragindex_core.errors import NotFound
+from ragindex_core.object.resource import RagIndex, knowledge_base_id
+from ragindex_core.reconcile import actions as act
+from ragindex_core.reconcile.observed import Workers
+from ragindex_db import indexes, queue, requests, revisions, runs, search, signals
+from ragindex_db.engine import Connection, Database
+from ragindex_db.indexes import IndexRow
+from ragindex_db.revisions import RevisionRow
+from ragindex_operator.builds import Builds
+from ragindex_operator.fence import Fence
+from ragindex_operator.observe import Workforce
+
+log = logging.getLogger(__name__)
+
+#: Characters a token, low rather than high: an estimate of cost must not be too small.
+_CHARACTERS_A_TOKEN = 3.5
+#: What part of a file's bytes is text, for files not parsed yet. A guess; parsing corrects it for later revisions.
+_TEXT_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """One object's actions, carried out against the catalogue by the holder of the installation's epoch."""
+
+    database: Database
+    fence: Fence
+    wanted: RagIndex
+    base_path: str | None
+    workforce: Workforce
+    builds: Builds
+    release: Callable[[], None]
+
+    def perform(self, action: act.Action) -> bool:
+        """True when the object was let go by it."""
+        log.info("performing", extra={"action": type(action).__name__, "index": self.wanted.path})
+        self._do(action)
+        return isinstance(action, act.ReleaseObject)
+
+    @staticmethod
+    def goes_on_by_itself(action: act.Action) -> bool:
+        """Whether its effect comes later, and then wakes us: no use in looking again at once."""
+        return isinstance(action, act.BuildVectorIndex)
+
+    @singledispatchmethod
+    def _do(self, action: Any) -> None:
+        raise TypeError(f"no way to carry out {action!r}")
+
+    @_do.register
+    def _register(self, action: act.RegisterIndex) -> None:
+        meta = self.wanted.metadata
+        wire = self.wanted.to_wire()
+        with self.fence.begin(self.database) as connection:
+            indexes.register(
+                connection,
+                installation=self.fence.installation,
+                uid=meta.uid,
+                namespace=meta.namespace,
+                name=meta.name,
+                generation=action.generation,
+                object_metadata=wire["metadata"],
+                spec=wire["spec"],
+                knowledge_base_id=knowledge_base_id(meta.uid),
+                base_path=self.base_path,
+                suspended=self.wanted.spec.suspend,
+            )
+            signals.send(connection, "worker")
+
+    @_do.register
+    def _adopt(self, action: act.AdoptIndex) -> None:
+        with self.fence.begin(self.database) as connection:
+            retained = indexes.by_uid(connection, action.from_uid)
+            if retained is not None and retained.retained_at is not None:
+                indexes.adopt(connection, retained, self.wanted.metadata.uid)
+        self._register(act.RegisterIndex(action.generation))
+
+    @_do.register
+    def _create_revision(self, action: act.CreateRevision) -> None:
+        with self.fence.begin(self.database) as connection:
+            row = self._row(connection)
+            kept = revisions.list_kept(connection, row.id)
+            if any(r.state == "Building" and r.key == action.key for r in kept):
+                return
+            created = revisions.create(connection, row.id, action.key, dict(action.projection), ANALYSER_VERSION)
+            if row.serving_revision_id is None:
+                indexes.serve(connection, row.id, created.id)
+
+    @_do.register
+    def _resume(self, action: act.ResumeRevision) -> None:
+        self._set(
+            action.revision,
+            state="Building",
+            retired_at=None,
+            embedding_allowed=False,
+            approved=False,
+            estimated_tokens=None,
+            estimated_cost_micro_usd=None,
+        )
+
+    @_do.register
+    def _create_tables(self, action: act.CreateTables) -> None:
+        with self.fence.begin(self.database) as connection:
+            revisions.create_tables(connection, self._revision(connection, action.revision).tables)
+
+    @_do.register
+    def _enqueue(self, action: act.Enqueue) -> None:
+        with self.fence.begin(self.database) as connection:
+            row = self._row(connection)
+            revisions.enqueue_all(connection, self._revision(connection, action.revision), row.namespace)
+            signals.send(connection, "worker")
+
+    @_do.register
+    def _estimate(self, action: act.EstimateCost) -> None:
+        with self.fence.begin(self.database) as connection:
+            revision = self._revision(connection, action.revision)
+            characters, unparsed = revisions.queued_characters(connection, revision.id)
+            tokens = int((characters + unparsed * _TEXT_SHARE) / _CHARACTERS_A_TOKEN)
+            revisions.update(connection, revision.id, estimated_tokens=tokens)
+
+    @_do.register
+    def _approve(self, action: act.Approve) -> None:
+        self._set(action.revision, approved=True)
+
+    @_do.register
+    def _allow(self, action: act.AllowEmbedding) -> None:
+        self._set(action.revision, embedding_allowed=True)
+
+    @_do.register
+    def _start_run(self, action: act.StartRun) -> None:
+        with self.fence.begin(self.database) as connection:
+            row = self._row(connection)
+            accepted = _shrunk_in(connection, row.id, action.accept_shrink_of)
+            runs.request(connection, row.id, action.trigger.value, action.inputs, accepted_sources=accepted)
+            signals.send(connection, "worker")
+
+    @_do.register
+    def _ensure_workers(self, action: act.EnsureWorkers) -> None:
+        workers = Workers(revisions=action.revisions, parallelism=action.parallelism)
+        self.workforce.ensure(self.wanted.metadata.uid, workers)
+
+    @_do.register
+    def _stop_workers(self, _action: act.StopWorkers) -> None:
+        self.workforce.stop(self.wanted.metadata.uid)
+
+    @_do.register
+    def _build_index(self, action: act.BuildVectorIndex) -> None:
+        with self.database.begin() as connection:
+            tables = self._revision(connection, action.revision).tables
+        self.builds.start(
+            tables.vector.name,
+            partial(
+                search.build_vector_index,
+                self.database,
+                tables,
+                m=action.m,
+                ef_construction=action.ef_construction,
+            ),
+        )
+
+    @_do.register
+    def _drop_index(self, action: act.DropVectorIndex) -> None:
+        with self.database.begin() as connection:
+            tables = self._revision(connection, action.revision).tables
+        search.drop_vector_index(self.database, tables)
+
+    @_do.register
+    def _serve(self, action: act.Serve) -> None:
+        with self.fence.begin(self.database) as connection:
+            revision = self._revision(connection, action.revision)
+            indexes.serve(connection, revision.index_id, revision.id)
+
+    @_do.register
+    def _promote(self, action: act.Promote) -> None:
+        with self.fence.begin(self.database) as connection:
+            self._make_active(connection, action.revision)
+
+    @_do.register
+    def _rollback(self, action: act.Rollback) -> None:
+        with self.fence.begin(self.database) as connection:
+            row = self._row(connection)
+            revision = self._make_active(connection, action.revision)
+            indexes.hold_key(connection, row.id, action.held_key)
+            # What it missed while it was retained is in its queue already, or known to the catalogue alone.
+            revisions.enqueue_all(connection, revision, row.namespace)
+            revisions.update(connection, revision.id, embedding_allowed=True)
+            signals.send(connection, "worker")
+
+    def _make_active(self, connection: Connection, number: int) -> RevisionRow:
+        """One transaction: readers see the old revision until it commits and the new one from then on."""
+        row = self._row(connection)
+        revision = self._revision(connection, number)
+        for other in revisions.list_kept(connection, row.id):
+            if other.state == "Active" and other.id != revision.id:
+                revisions.update(connection, other.id, state="Retained", retired_at=revisions.now())
+        if revision.state != "Active":
+            revisions.update(connection, revision.id, state="Active", promoted_at=revisions.now(), retired_at=None)
+        indexes.serve(connection, row.id, revision.id)
+        signals.send(connection, f"promoted:{row.id}")
+        return revision
+
+    @_do.register
+    def _release_hold(self, _action: act.ReleaseHold) -> None:
+        with self.fence.begin(self.database) as connection:
+            indexes.hold_key(connection, self._row(connection).id, None)
+
+    @_do.register
+    def _retire(self, action: act.RetireRevision) -> None:
+        self._set(action.revision, state="Dropping", retired_at=revisions.now(), embedding_allowed=False)
+
+    @_do.register
+    def _drop(self, action: act.DropRevision) -> None:
+        with self.fence.begin(self.database) as connection:
+            found = revisions.by_number(connection, self._row(connection).id, action.revision)
+            if found is not None:
+                revisions.drop_tables(connection, found.tables)
+
+    @_do.register
+    def _retry_failed(self, action: act.RetryFailed) -> None:
+        with self.fence.begin(self.database) as connection:
+            for number in sorted(action.revisions):
+                queue.retry_failed(connection, self._revision(connection, number).id)
+            signals.send(connection, "worker")
+
+    @_do.register
+    def _rebuild(self, action: act.RebuildDocuments) -> None:
+        with self.fence.begin(self.database) as connection:
+            for number in sorted(action.revisions):
+                queue.rebuild(connection, self._revision(connection, number).id)
+            signals.send(connection, "worker")
+
+    @_do.register
+    def _answer(self, action: act.AnswerRequest) -> None:
+        with self.fence.begin(self.database) as connection:
+            row = self._row(connection)
+            requests.answer(connection, row.id, action.name.value, action.value, action.outcome.value, action.message)
+
+    @_do.register
+    def _retain(self, _action: act.RetainIndex) -> None:
+        with self.fence.begin(self.database) as connection:
+            indexes.retain(connection, self._row(connection).id)
+
+    @_do.register
+    def _drop_all(self, _action: act.DropIndex) -> None:
+        drop_index(self.database, self.fence, self.wanted.metadata.uid)
+
+    @_do.register
+    def _release(self, _action: act.ReleaseObject) -> None:
+        self.release()
+
+    def _row(self, connection: Connection) -> IndexRow:
+        row = indexes.by_uid(connection, self.wanted.metadata.uid)
+        if row is None:
+            raise NotFound(f"{self.wanted.path} is not in the catalogue")
+        return row
+
+    def _revision(self, connection: Connection, number: int) -> RevisionRow:
+        row = self._row(connection)
+        found = revisions.by_number(connection, row.id, number)
+        if found is None:
+            raise NotFound(f"{self.wanted.path} has no revision r{number}")
+        return found
+
+    def _set(self, number: int, **values: Any) -> None:
+        with self.fence.begin(self.database) as connection:
+            revisions.update(connection, self._revision(connection, number).id, **values)
+            signals.send(connection, "worker")
+
+
+def drop_index(database: Database, fence: Fence, uid: str) -> None:
+    """All that this uid made: its tables, then its rows. What another object made is not touched."""
+    with fence.begin(database) as connection:
+        row = indexes.by_uid(connection, uid)
+        if row is None:
+            return
+        indexes.serve(connection, row.id, None)
+        for revision in revisions.list_kept(connection, row.id):
+            revisions.drop_tables(connection, revision.tables)
+        indexes.remove(connection, row.id)
+
+
+def _shrunk_in(connection: Connection, index_id: int, run_id: str | None) -> list[str]:
+    """The sources that this run held back: consent covers those and no others."""
+    if run_id is None or not run_id.isdigit():
+        return []
+    run = runs.get(connection, index_id, int(run_id))
+    return [name for name, counts in run.sources.items() if counts["state"] == "Shrunk"] if run else []

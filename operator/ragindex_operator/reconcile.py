@@ -1,0 +1,117 @@
+"""One look at one object: observe, plan, carry out, tell. Level-triggered: it remembers nothing between two looks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ragindex_core.errors import FieldProblem, Unavailable
+from ragindex_core.object.resource import RagIndex
+from ragindex_core.object.status import RagIndexStatus
+from ragindex_core.reconcile.observed import Observed
+from ragindex_core.reconcile.plan import plan, wake_at
+from ragindex_core.reconcile.situation import Limits
+from ragindex_core.reconcile.status import status_of, status_of_unreadable, worth_writing
+from ragindex_db import indexes, signals
+from ragindex_db.engine import Database
+from ragindex_operator.builds import Builds
+from ragindex_operator.fence import Fence
+from ragindex_operator.observe import Workforce, observe
+from ragindex_operator.perform import Performer
+
+log = logging.getLogger(__name__)
+
+#: A plan is carried out and made again until it is empty; one that never becomes so is a fault to be seen, not a loop.
+_MOST_ROUNDS = 20
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``look_again`` is when time alone may bring something to do."""
+
+    observed: Observed
+    status: RagIndexStatus
+    look_again: datetime | None
+
+
+@dataclass(slots=True)
+class Reconciler:
+    database: Database
+    fence: Fence
+    workforce: Workforce
+    builds: Builds
+    limits: Limits = field(default_factory=Limits)
+    clock: Callable[[], datetime] = now_utc
+    _written: dict[str, tuple[RagIndexStatus, datetime]] = field(default_factory=dict)
+
+    def reconcile(self, wanted: RagIndex, base_path: str | None, release: Callable[[], None]) -> Outcome:
+        performer = Performer(
+            database=self.database,
+            fence=self.fence,
+            wanted=wanted,
+            base_path=base_path,
+            workforce=self.workforce,
+            builds=self.builds,
+            release=release,
+        )
+        released = False
+        for _ in range(_MOST_ROUNDS):
+            observed = self._observe(wanted)
+            actions = plan(wanted, observed, self.clock(), self.limits)
+            for action in actions:
+                released |= performer.perform(action)
+            if not actions or released or all(performer.goes_on_by_itself(action) for action in actions):
+                break
+        else:
+            log.error("the plan does not come to an end", extra={"index": wanted.path, "actions": str(actions)})
+        status = status_of(wanted, observed, self._previous(wanted), self.clock(), self.limits)
+        if not released:
+            self._tell(wanted, observed, status)
+        return Outcome(observed, status, wake_at(wanted, observed, self.clock(), self.limits))
+
+    def unreadable(self, uid: str, generation: int, problems: Sequence[FieldProblem]) -> None:
+        """An object whose new text cannot be read goes on as it was, and its status says what is wrong."""
+        with self.database.begin() as connection:
+            row = indexes.by_uid(connection, uid)
+        if row is None:
+            return
+        before = RagIndexStatus.model_validate(row.status)
+        status = status_of_unreadable(generation, problems, before, self.clock())
+        if status != before:
+            with self.fence.begin(self.database) as connection:
+                indexes.write_status(connection, row.id, status.to_wire())
+            self._written[uid] = (status, self.clock())
+
+    def _observe(self, wanted: RagIndex) -> Observed:
+        return observe(self.database, self.fence.installation, wanted, self.workforce)
+
+    def _previous(self, wanted: RagIndex) -> RagIndexStatus | None:
+        """What was written last: remembered, or read once after a start."""
+        uid = wanted.metadata.uid
+        if uid not in self._written:
+            try:
+                row = self.database.run(indexes.by_uid, uid)
+            except Unavailable:
+                return None
+            if row is None or not row.status:
+                return None
+            self._written[uid] = (RagIndexStatus.model_validate(row.status), self.clock())
+        return self._written[uid][0]
+
+    def _tell(self, wanted: RagIndex, observed: Observed, status: RagIndexStatus) -> None:
+        uid = wanted.metadata.uid
+        written, at = self._written.get(uid, (None, None))
+        if not observed.database.reachable or not worth_writing(written, status, at, self.clock()):
+            return
+        with self.fence.begin(self.database) as connection:
+            row = indexes.by_uid(connection, uid)
+            if row is not None:
+                indexes.write_status(connection, row.id, status.to_wire())
+                signals.send(connection, f"status:{row.id}")
+        self._written[uid] = (status, self.clock())

@@ -1,0 +1,209 @@
+"""An index fills itself, follows its folder, changes its model under way and goes as its policy says."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from ragindex_db import documents, revisions, schema
+
+
+def rows_in_data_tables(engine: Any, document_id: int) -> int:
+    """Rows about one document, over every kept revision's tables."""
+    with engine.database.begin() as connection:
+        found = 0
+        for revision in revisions.list_kept(connection, engine.row.id):
+            for table in revision.tables.metadata.sorted_tables:
+                if "document_id" in table.c:
+                    statement = sa.select(sa.func.count()).where(table.c.document_id == document_id)
+                    found += connection.execute(statement).scalar_one()
+        return found
+
+
+def fill(engine: Any, count: int = 3) -> None:
+    for n in range(count):
+        engine.write(f"note-{n:03}.md", f"# Note {n}\n\nThe colour of number {n} is shade{n}.\n")
+
+
+def test_a_new_index_fills_itself(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    found = engine.documents()
+    assert {d.state for d in found.values()} == {"Indexed"}
+    assert set(found) == {"note-000.md", "note-001.md", "note-002.md"}
+    assert engine.serving.state == "Active"
+    assert engine.condition("Ready") == ("True", "Serving")
+    assert engine.condition("Progressing") == ("False", "UpToDate")
+
+
+def test_a_second_sync_of_unchanged_files_embeds_nothing(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    before = engine.embedders.texts
+    engine.sync()
+    assert engine.embedders.texts == before
+
+
+def test_a_touched_file_is_not_queued(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    change = engine.documents()["note-001.md"].indexed_at
+    os.utime(engine.files / "note-001.md", (1, 1))
+    engine.sync()
+    assert engine.documents()["note-001.md"].indexed_at == change
+
+
+def test_a_changed_file_is_taken_in_its_new_version(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    before = engine.documents()["note-001.md"]
+    engine.write("note-001.md", "# Note 1\n\nSomething else altogether.\n")
+    engine.sync()
+    after = engine.documents()["note-001.md"]
+    assert (after.id, after.state) == (before.id, "Indexed")
+    assert after.version != before.version
+    assert after.indexed_version == after.version
+
+
+def test_a_deleted_file_is_gone_from_everywhere(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    document = engine.documents()["note-001.md"]
+    assert rows_in_data_tables(engine, document.id) > 0
+    (engine.files / "note-001.md").unlink()
+    engine.sync()
+    assert "note-001.md" not in engine.documents()
+    assert rows_in_data_tables(engine, document.id) == 0
+    proof = engine.database.run(documents.get, engine.row.id, document.id, None)
+    assert proof.deleted_at is not None
+    with engine.database.begin() as connection:
+        cached = connection.execute(sa.select(sa.func.count()).select_from(schema.embedding_cache)).scalar_one()
+    assert cached == 2
+
+
+def test_one_bad_document_stops_no_other(engine: Any) -> None:
+    fill(engine)
+    engine.write("broken.pdf", b"%PDF-1.7\nthis is no pdf at all")
+    engine.settle()
+    found = engine.documents()
+    assert (found["broken.pdf"].state, found["broken.pdf"].reason) == ("Failed", "Corrupt")
+    assert sum(d.state == "Indexed" for d in found.values()) == 3
+    assert engine.condition("Ready") == ("True", "Serving")
+
+
+def test_retry_failed_retries_only_those(engine: Any) -> None:
+    fill(engine)
+    engine.write("broken.pdf", b"%PDF-1.7\nthis is no pdf at all")
+    engine.settle()
+    before = engine.embedders.texts
+    engine.ask("retry-failed", "once")
+    engine.settle()
+    assert engine.embedders.texts == before
+    assert engine.documents()["broken.pdf"].attempts == 1
+    assert engine.row.status["handled"]["retry-failed"]["value"] == "once"
+
+
+def test_a_source_that_suddenly_lists_empty_deletes_nothing_until_accepted(engine: Any) -> None:
+    fill(engine, 4)
+    engine.settle()
+    for path in engine.files.iterdir():
+        path.unlink()
+    engine.sync()
+    assert len(engine.documents()) == 4
+    assert engine.condition("Degraded") == ("True", "SourceShrunk")
+    run = engine.row.status["ingestion"]["lastRun"]
+    engine.ask("accept-shrink", run)
+    engine.settle()
+    assert engine.documents() == {}
+
+
+def test_a_change_of_chunking_is_built_beside_the_live_one_and_promoted(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    first = engine.serving
+    engine.edit(chunking={"maxTokens": 64, "overlapTokens": 8})
+    engine.reconcile()
+    assert engine.serving.id == first.id
+    engine.settle()
+    second = engine.serving
+    assert second.id != first.id
+    assert {r.id: r.state for r in engine.kept} == {first.id: "Retained", second.id: "Active"}
+
+
+def test_an_unchanged_chunk_of_a_rechunked_document_costs_nothing(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    before = engine.embedders.texts
+    engine.edit(chunking={"maxTokens": 200, "overlapTokens": 8})
+    engine.settle()
+    assert len(engine.kept) == 2
+    assert engine.embedders.texts == before
+
+
+def test_rollback_switches_at_once_and_catches_up(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    first = engine.serving
+    engine.edit(embedding={"provider": "OpenAI", "model": "other-words", "dimensions": 32})
+    engine.settle()
+    assert engine.serving.id != first.id
+    (engine.files / "note-000.md").unlink()
+    engine.write("note-new.md", "# New\n\nNobody of the old revision knows this.\n")
+    engine.sync()
+    engine.ask("rollback", f"r{first.number}")
+    engine.reconcile()
+    assert engine.serving.id == first.id
+    assert "note-000.md" not in engine.documents()
+    engine.settle()
+    assert engine.serving.id == first.id, "a rollback holds until the key changes or promote is given"
+    assert engine.documents()["note-new.md"].state == "Indexed"
+
+
+def test_manual_promotion_waits_for_a_word(engine: Any) -> None:
+    fill(engine)
+    engine.edit(rollout={"promotion": "Manual"})
+    engine.settle()
+    first = engine.serving
+    assert first.state == "Active", "the first revision needs no word"
+    engine.edit(chunking={"maxTokens": 64, "overlapTokens": 8})
+    engine.settle()
+    assert engine.serving.id == first.id
+    assert engine.row.status["pendingRevision"]["id"] == "r2"
+    engine.ask("promote", "r2")
+    engine.settle()
+    assert engine.serving.number == 2
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_deletion_follows_the_policy(engine: Any, policy: str) -> None:
+    from datetime import UTC, datetime
+
+    fill(engine)
+    engine.edit(deletionPolicy=policy)
+    engine.settle()
+    tables = engine.serving.tables
+    engine.document["metadata"]["deletionTimestamp"] = datetime.now(UTC).isoformat()
+    engine.reconcile()
+    assert engine.released
+    with engine.database.begin() as connection:
+        there = sa.inspect(connection).has_table(tables.chunk.name, schema=tables.chunk.schema)
+        live = connection.execute(sa.select(schema.indexes.c.retained_at)).scalars().all()
+    assert there == (policy == "Retain")
+    assert (live == []) == (policy == "Delete")
+    assert None not in live
+
+
+def test_suspend_stops_ingestion_and_nothing_else(engine: Any) -> None:
+    fill(engine)
+    engine.settle()
+    engine.edit(suspend=True)
+    engine.write("late.md", "# Late\n\nComes while suspended.\n")
+    engine.sync()
+    assert "late.md" not in engine.documents()
+    assert engine.condition("Ready") == ("True", "Serving")
+    engine.edit(suspend=False)
+    engine.settle()
+    assert engine.documents()["late.md"].state == "Indexed"

@@ -1,0 +1,99 @@
+"""Vectors for the passages of several documents at once: out of the cache, else from the model, within its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragindex_core.errors import Throttled
+from ragindex_core.ports import Embedder, InputType
+from ragindex_db import budgets, cache
+from ragindex_db.engine import Database
+
+#: Texts embedded between two looks at the clock: leases are renewed and stops noticed this often.
+_SLICE = 128
+_CHARACTERS_A_TOKEN = 3
+
+
+class Stopped(Exception):
+    """The worker is asked to end; what was embedded so far is in the cache."""
+
+
+@dataclass(slots=True)
+class Embedded:
+    """Vectors by cache key; ``refused`` tells why the model would not embed a text."""
+
+    vectors: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
+    refused: dict[bytes, str] = field(default_factory=dict)
+    tokens: dict[bytes, int] = field(default_factory=dict)  # spent on it now; nothing for what was cached
+
+
+class CachingEmbedder:
+    """One model, with the database's cache before it and its shared budget around it."""
+
+    def __init__(
+        self, database: Database, embedder: Embedder, wait: Callable[[float], bool], *, cached: bool = True
+    ) -> None:
+        """``wait`` sleeps so many seconds, and says True as soon as the worker should stop."""
+        self._database = database
+        self._embedder = embedder
+        self._wait = wait
+        self._cached = cached
+
+    @property
+    def embedder(self) -> Embedder:
+        return self._embedder
+
+    def key(self, text: str) -> bytes:
+        info = self._embedder.info
+        return cache.key(
+            text,
+            provider=info.provider,
+            model=info.model,
+            dimensions=info.dimensions,
+            input_type=InputType.PASSAGE.value,
+        )
+
+    def embed(self, index_id: int, texts: Mapping[bytes, str]) -> Embedded:
+        """Every text once. Raises Stopped, Throttled, Unavailable or ProviderRefused; the cache keeps what was done."""
+        result = Embedded()
+        if self._cached and texts:
+            result.vectors.update(self._database.run(cache.lookup, index_id, list(texts)))
+        missing = [(key, text) for key, text in texts.items() if key not in result.vectors]
+        for start in range(0, len(missing), _SLICE):
+            self._embed_slice(index_id, missing[start : start + _SLICE], result)
+        return result
+
+    def _embed_slice(self, index_id: int, part: Sequence[tuple[bytes, str]], result: Embedded) -> None:
+        info = self._embedder.info
+        self._await_budget(sum(len(text) for _, text in part) // _CHARACTERS_A_TOKEN + len(part))
+        try:
+            embedded = self._embedder.embed([text for _, text in part], InputType.PASSAGE)
+        except Throttled as error:
+            self._database.run(budgets.throttled, info.provider, info.model, error.retry_after_seconds or 5.0)
+            raise
+        fresh = {
+            key: embedded.vectors[position]
+            for position, (key, _) in enumerate(part)
+            if position not in embedded.refused
+        }
+        result.refused.update({part[position][0]: why for position, why in embedded.refused.items()})
+        result.vectors.update(fresh)
+        for key in fresh:
+            result.tokens[key] = embedded.tokens // max(len(part), 1)
+        if self._cached:
+            self._database.run(cache.store, index_id, fresh)
+
+    def _await_budget(self, tokens: int) -> None:
+        info = self._embedder.info
+        while True:
+            if self._wait(0):
+                raise Stopped
+            seconds = self._database.run(budgets.take, info.provider, info.model, tokens)
+            if seconds <= 0:
+                return
+            if self._wait(min(seconds, 5.0)):
+                raise Stopped

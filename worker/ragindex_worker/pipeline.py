@@ -1,0 +1,259 @@
+"""From claimed documents to searchable chunks: fetch, parse, cut, embed, and one short transaction a document.
+
+No transaction is open while bytes are read, parsed or embedded. The unit of failure is one document: it gets a state
+and a reason, and the others of its group go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ragindex_core.analysis import Analysed, analyse_chunk, detect_language
+from ragindex_core.chunking import ChunkingRules, ChunkingStrategy, chunk, clamped
+from ragindex_core.document import Chunk, DocumentReason, MetadataValue, ParsedDocument
+from ragindex_core.errors import DocumentRejected, ProviderRefused, RagIndexError, Throttled, Unavailable
+from ragindex_core.object.revision import complete
+from ragindex_core.object.spec import RagIndexSpec
+from ragindex_core.ports import Fetched, Source
+from ragindex_db import cache, documents, ledger, queue, search, signals, writer
+from ragindex_db.engine import Database
+from ragindex_db.indexes import IndexRow
+from ragindex_db.queue import Claim
+from ragindex_db.revisions import RevisionRow
+from ragindex_db.schema import revision_documents
+from ragindex_worker.embedding import CachingEmbedder, Embedded, Stopped
+from ragindex_worker.metadata import sidecar_attributes
+from ragindex_worker.parsing.sandbox import Sandbox
+
+log = logging.getLogger(__name__)
+
+#: Raise it when the same text would be cut differently: the new form is taken as documents change, or by a rebuild.
+LAYOUT_VERSION = 1
+
+_INTERNAL = "RagIndex failed on this document; its log has the details"
+_RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 120, 600)]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a group of claims belongs: one revision of one index, with what it is built by."""
+
+    index: IndexRow
+    spec: RagIndexSpec
+    revision: RevisionRow
+    embedder: CachingEmbedder
+    open_source: Callable[[str], Source]
+
+    @property
+    def rules(self) -> ChunkingRules:
+        built = complete(dict(self.revision.projection))
+        limit = self.embedder.embedder.info.max_input_tokens
+        return ChunkingRules(
+            strategy=ChunkingStrategy(built["chunking.strategy"]),
+            max_tokens=clamped(built["chunking.maxTokens"], limit),
+            overlap_tokens=built["chunking.overlapTokens"],
+        )
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A document that is parsed and cut, on its way to its vectors."""
+
+    claim: Claim
+    fetched: Fetched
+    parsed: ParsedDocument
+    language: str | None
+    given: dict[str, MetadataValue]
+    chunks: list[Chunk]
+    keys: list[bytes] = field(default_factory=list)
+
+
+class Pipeline:
+    """Works off groups of claims, on one thread, with a parser process of its own."""
+
+    def __init__(self, database: Database, sandbox: Sandbox, scratch: Path, stopping: Callable[[], bool]) -> None:
+        self._database = database
+        self._sandbox = sandbox
+        self._scratch = scratch
+        self._stopping = stopping
+
+    def process(self, claims: Sequence[Claim], target: Target) -> None:
+        waiting = list(claims)
+        prepared: list[_Prepared] = []
+        while waiting:
+            if self._stopping():
+                self._give_back([*waiting, *(p.claim for p in prepared)])
+                return
+            claim = waiting.pop(0)
+            try:
+                ready = self._prepare(claim, target)
+            except DocumentRejected as rejection:
+                self._fail(claim, target, rejection.reason, str(rejection))
+            except Unavailable as error:
+                self._fail(claim, target, DocumentReason.UNREADABLE, str(error))
+            except RagIndexError:
+                raise
+            except Exception:
+                log.exception("document could not be prepared", extra=_names(claim))
+                self._fail(claim, target, DocumentReason.INTERNAL, _INTERNAL)
+            else:
+                if ready is not None:
+                    prepared.append(ready)
+        if prepared:
+            self._embed_and_write(prepared, target)
+
+    def _prepare(self, claim: Claim, target: Target) -> _Prepared | None:
+        """None when the bytes are those that are indexed already."""
+        source = target.open_source(claim.source)
+        with tempfile.NamedTemporaryFile(dir=self._scratch) as file:
+            fetched = source.fetch(claim.key, file, target.spec.ingestion.max_object_bytes)  # type: ignore[arg-type]
+            file.flush()
+            given = sidecar_attributes(source, claim)
+            if claim.parser is not None and claim.indexed_version == _version(fetched):
+                self._keep(claim, target, fetched, given)
+                return None
+            parsed = self._sandbox.parse(Path(file.name), claim.key)
+        language = parsed.language or detect_language(parsed.text)
+        chunks = chunk(parsed, target.rules, target.embedder.embedder.tokenizer)
+        prepared = _Prepared(claim, fetched, parsed, language, given, chunks)
+        prepared.keys = [target.embedder.key(c.embedded_text) for c in chunks]
+        return prepared
+
+    def _keep(self, claim: Claim, target: Target, fetched: Fetched, given: dict[str, MetadataValue]) -> None:
+        """The bytes did not change: only the metadata beside them may have."""
+        with self._database.begin() as connection:
+            if queue.hold(connection, claim):
+                documents.set_given_metadata(connection, target.index.id, claim.document_id, given)
+                documents.set_read(connection, claim.document_id, version=_version(fetched), sha256=fetched.sha256)
+                queue.unchanged(connection, claim)
+                signals.send(connection, f"index:{claim.index_id}")
+
+    def _embed_and_write(self, prepared: list[_Prepared], target: Target) -> None:
+        texts = {
+            key: chunk.embedded_text
+            for p in prepared
+            for key, chunk in zip(p.keys, p.chunks, strict=True)
+            if chunk.searchable
+        }
+        try:
+            embedded = target.embedder.embed(target.index.id, texts)
+        except Stopped:
+            self._give_back([p.claim for p in prepared])
+            return
+        except Throttled as error:
+            self._give_back([p.claim for p in prepared], timedelta(seconds=error.retry_after_seconds or 5.0))
+            return
+        except (Unavailable, ProviderRefused) as error:
+            for p in prepared:
+                self._fail(p.claim, target, DocumentReason.EMBEDDING_FAILED, str(error))
+            return
+        for p in prepared:
+            refused = [embedded.refused[key] for key in p.keys if key in embedded.refused]
+            if refused:
+                self._fail(p.claim, target, DocumentReason.EMBEDDING_REFUSED, refused[0])
+            else:
+                self._write_or_fail(p, target, embedded)
+
+    def _write_or_fail(self, prepared: _Prepared, target: Target, embedded: Embedded) -> None:
+        try:
+            self._write(prepared, target, embedded)
+        except RagIndexError:
+            raise  # the database is away: the lease runs out, or is given back
+        except Exception:
+            log.exception("document could not be written", extra=_names(prepared.claim))
+            self._fail(prepared.claim, target, DocumentReason.INTERNAL, _INTERNAL)
+
+    def _write(self, prepared: _Prepared, target: Target, embedded: Embedded) -> None:
+        """All of the document or nothing of it, and only while the lease is ours."""
+        claim, tables = prepared.claim, target.revision.tables
+        chunks = [
+            _embedded(c, key, embedded, prepared.language)
+            for c, key in zip(prepared.chunks, prepared.keys, strict=True)
+        ]
+        spent = sum(embedded.tokens.pop(key, 0) for key in prepared.keys)
+        with self._database.begin() as connection:
+            if not queue.hold(connection, claim):
+                cache.forget(connection, target.index.id, set(prepared.keys), [tables])
+                log.info("lease lost before writing", extra=_names(claim))
+                return
+            content_id = writer.store_content(
+                connection, claim.document_id, claim.namespace, _version(prepared.fetched), prepared.parsed.text
+            )
+            document = writer.DocumentChunks(
+                document_id=claim.document_id,
+                namespace=claim.namespace,
+                version=_version(prepared.fetched),
+                content_id=content_id,
+                language=prepared.language,
+                access_groups=None,
+                chunks=chunks,
+            )
+            sealed = not search.vector_index_exists(connection, tables)
+            writer.replace_chunks(connection, tables, document, sealed=sealed)
+            documents.set_parsed(
+                connection,
+                target.index.id,
+                claim.document_id,
+                title=prepared.parsed.title,
+                version=_version(prepared.fetched),
+                sha256=prepared.fetched.sha256,
+                media_type=prepared.parsed.media_type,
+                language=prepared.language,
+                parser_metadata=prepared.parsed.metadata,
+                given=prepared.given,
+            )
+            queue.indexed(
+                connection,
+                claim,
+                version=_version(prepared.fetched),
+                content_id=content_id,
+                chunks=len(chunks),
+                tokens=sum(c.tokens for c in prepared.chunks),
+                parser=prepared.parsed.parser,
+                layout=LAYOUT_VERSION,
+            )
+            writer.forget_old_contents(connection, claim.document_id, revision_documents)
+            if spent:
+                info = target.embedder.embedder.info
+                usage = ledger.Usage(
+                    target.index.id, claim.namespace, "Embedding", f"{info.provider}/{info.model}", input_tokens=spent
+                )
+                ledger.record_usage(connection, [usage])
+            signals.send(connection, f"index:{claim.index_id}")
+
+    def _fail(self, claim: Claim, target: Target, reason: DocumentReason, message: str) -> None:
+        left = target.spec.ingestion.max_attempts_per_document - claim.attempts
+        again = _RETRY_AFTER[min(claim.attempts, len(_RETRY_AFTER)) - 1] if reason.retryable and left > 0 else None
+        with self._database.begin() as connection:
+            if queue.hold(connection, claim):
+                queue.failed(connection, claim, reason, message, again)
+                signals.send(connection, f"index:{claim.index_id}")
+        log.info("document not indexed", extra={**_names(claim), "reason": reason.value, "again": again is not None})
+
+    def _give_back(self, claims: Sequence[Claim], delay: timedelta = timedelta()) -> None:
+        self._database.run(queue.give_back, claims, delay)
+
+
+def _embedded(chunk: Chunk, key: bytes, embedded: Embedded, language: str | None) -> writer.EmbeddedChunk:
+    analysed = analyse_chunk([chunk.context, chunk.text], language) if chunk.searchable else Analysed(0, {}, ())
+    return writer.EmbeddedChunk(
+        chunk=chunk,
+        vector=embedded.vectors[key] if chunk.searchable else None,
+        embedding_key=key,
+        analysed=analysed,
+    )
+
+
+def _version(fetched: Fetched) -> str:
+    """The version of a document as people see it: the beginning of the hash of its bytes."""
+    return fetched.sha256[:16]
+
+
+def _names(claim: Claim) -> dict[str, Any]:
+    return {"document": claim.document_id, "revision": claim.revision_id, "attempt": claim.attempts}
