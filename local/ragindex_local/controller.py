@@ -85,7 +85,7 @@ class Controller(threading.Thread):
                 self._wake.wait(self._pause())
                 self._stopping.wait(_SETTLE_SECONDS)
         except Fenced as error:
-            log.error("another RagIndex has taken over this database", extra={"why": str(error)})
+            log.warning("another RagIndex has taken over this database", extra={"why": str(error)})
         finally:
             for watcher in (self._object_watch, self._source_watch):
                 watcher.stop()
@@ -154,7 +154,7 @@ class Controller(threading.Thread):
             except Fenced:
                 raise
             except RagIndexError as error:
-                log.error("cannot reconcile", extra={"index": entry.index.path, "why": str(error)})
+                log.warning("cannot reconcile", extra={"index": entry.index.path, "why": str(error)})
                 self._look_again[uid] = time.monotonic() + 5.0
             except Exception:
                 log.exception("cannot reconcile", extra={"index": entry.index.path})
@@ -176,7 +176,7 @@ class Controller(threading.Thread):
             if source.directory is not None and entry.base is not None
         }
 
-    def _objects_moved(self, moved: set[Path]) -> None:
+    def _objects_moved(self, _moved: set[Path]) -> None:
         self._files_moved.set()
         self.wake()
 

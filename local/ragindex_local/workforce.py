@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from ragindex_core.reconcile.observed import Workers
 
@@ -36,10 +37,12 @@ class LocalWorkforce:
 
 
 class WorkerProcess:
-    """``ragindex worker`` as a child that ends with its parent: its standard input closes when we are gone."""
+    """The worker as a child that ends with its parent: its standard input closes when we are gone."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], errors: Path) -> None:
+        """What the child says besides its log, as when it cannot start at all, is added to ``errors``."""
         self._environment = {**os.environ, **environment}
+        self._errors = errors
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="worker-process", daemon=True)
@@ -66,12 +69,14 @@ class WorkerProcess:
         while not self._stopping.is_set():
             began = time.monotonic()
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we tell it in good order.
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "ragindex_local", "worker", "--until-stdin-closes"],
-                env=self._environment,
-                stdin=subprocess.PIPE,
-                start_new_session=True,
-            )
+            with self._errors.open("ab") as errors:
+                self._child = subprocess.Popen(
+                    [sys.executable, "-m", "ragindex_local.worker_process"],
+                    env=self._environment,
+                    stdin=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,
+                )
             code = self._child.wait()
             if self._stopping.is_set():
                 return

@@ -82,7 +82,7 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
         revisions=_revisions(connection, row.id, kept),
         runs=_runs(connection, row.id),
         requests=tuple(
-            Request(RequestName(request.name), request.value) for request in requests.waiting(connection, row.id)
+            Request(RequestName.named(request.name), request.value) for request in requests.waiting(connection, row.id)
         ),
         handled=_handled(connection, row.id, wanted),
         workers=workers,
@@ -175,9 +175,9 @@ def _handled(connection: Connection, index_id: int, wanted: RagIndex) -> tuple[H
     unique = {(r.name, r.value): r for r in [*latest.values(), *annotated]}
     return tuple(
         Handled(
-            name=RequestName(request.name),
+            name=RequestName.named(request.name),
             value=request.value,
-            outcome=Outcome(request.outcome),
+            outcome=Outcome.named(request.outcome),
             at=request.handled_at,
             message=request.message or "",
         )

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from ragindex_core.document import Location, Span
 
+_LINE_MARKS = re.compile(r"^(#{1,6} |[-*+] )")
+_EMPHASIS = re.compile(r"\*\*|__|`")
 _BRACKETED_NUMBERS = re.compile(r"[\[【](\s*[0-9][\s0-9,;，、–-]*)[\]】]")
 
 
@@ -80,5 +82,12 @@ def without_markers(text: str) -> str:
 
 
 def as_prose(text: str) -> str:
-    """A part of a document on one line, fit to stand in an answer or a title."""
-    return " ".join(without_markers(text).split())
+    """A part of a document on one line, fit to stand in an answer or a title: without the marks of Markdown, which
+    keeps its text as written, and with a colon where a heading leads on to its text."""
+    lines = [line.strip() for line in without_markers(text).splitlines() if line.strip()]
+    plain = [_EMPHASIS.sub("", _LINE_MARKS.sub("", line)) for line in lines]
+    headed = [
+        f"{words}:" if line.startswith("#") and position + 1 < len(lines) else words
+        for position, (line, words) in enumerate(zip(lines, plain, strict=True))
+    ]
+    return " ".join(" ".join(headed).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from ragindex_core.ports import Tokenizer
 
 _SEPARATOR = " > "
 _HEADING_CHARACTERS = 300  # a "heading" of a thousand words is a paragraph in bold
+#: What makes a heading one in Markdown, which keeps its text as written; a heading path reads better without.
+_MARKS = re.compile(r"^#{1,6} | #+$| (=+|-{3,})$|\*\*")
 _DEEPEST = 9  # no format has more levels; headings below it follow each other
 
 
@@ -50,7 +53,7 @@ def sections(document: ParsedDocument) -> list[Section]:
         if block.kind is BlockKind.HEADING:
             level = min(max(block.level, 1), _DEEPEST)
             path = [heading for heading in path if heading.level < level]
-            text = one_line(block.span.of(document.text))[:_HEADING_CHARACTERS]
+            text = _MARKS.sub("", one_line(block.span.of(document.text))[:_HEADING_CHARACTERS])
             if text:
                 path.append(Heading(text, block.span, level))
         else:

@@ -17,6 +17,10 @@ class Documented(StrEnum):
         member.summary = summary
         return member
 
+    @classmethod
+    def named(cls, value: str) -> Self:
+        return next(member for member in cls if member.value == value)
+
 
 class ConditionType(Documented):
     READY = "Ready", "Queries are answered."

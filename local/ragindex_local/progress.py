@@ -1,0 +1,98 @@
+"""What ``ragindex up`` tells the person who started it: one line that moves on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from typing import TextIO
+
+from ragindex_core.object.reasons import ConditionType
+from ragindex_core.object.resource import RagIndex
+from ragindex_core.reconcile.observed import Revision, RevisionState
+from ragindex_operator.reconcile import Outcome
+
+_BAR = 24
+
+
+class Progress:
+    """``settled`` is set once every object reported has nothing left to do or waits for a person."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._live = self._out.isatty()
+        self._lock = threading.Lock()
+        self._line = ""
+        self._told: dict[str, str] = {}
+        self._expected: set[str] = set()
+        self._done: set[str] = set()
+        self.settled = threading.Event()
+
+    def expect(self, paths: set[str]) -> None:
+        self._expected = paths
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        with self._lock:
+            self._clear()
+            self._out.write(text + "\n")
+            self._out.write(self._line)
+            self._out.flush()
+
+    def report(self, index: RagIndex, outcome: Outcome) -> None:
+        path = index.path
+        state = _describe(outcome)
+        if state != self._told.get(path):
+            self._told[path] = state
+            if self._live:
+                self._show(f"{path}  {state}")
+            elif _worth_a_line(state):
+                self.say(f"{path}: {state}")
+        if _is_settled(outcome):
+            self._done.add(path)
+            if self._live and not self._expected - self._done:
+                self._show("")
+        if not self._expected - self._done:
+            self.settled.set()
+
+    def _show(self, line: str) -> None:
+        with self._lock:
+            self._clear()
+            width = shutil.get_terminal_size().columns - 1
+            self._line = line[:width]
+            self._out.write(self._line)
+            self._out.flush()
+
+    def _clear(self) -> None:
+        if self._line:
+            self._out.write("\r\x1b[K")
+
+
+def _describe(outcome: Outcome) -> str:
+    observed = outcome.observed
+    serving = observed.revision(observed.index.serving if observed.index else None)
+    building = next((r for r in observed.in_state(RevisionState.BUILDING) if r.documents.unfinished), None)
+    shown = building or serving
+    condition = outcome.status.condition(ConditionType.PROGRESSING)
+    if shown is None or condition is None:
+        return "preparing"
+    if condition.status == "False":
+        return f"{shown.documents.indexed} documents indexed, {shown.documents.failed} failed ({condition.reason})"
+    return f"{_bar(shown)} {condition.reason}"
+
+
+def _bar(revision: Revision) -> str:
+    counts = revision.documents
+    finished = counts.indexed + counts.failed
+    full = _BAR * finished // max(counts.total, 1)
+    return f"[{'#' * full}{'.' * (_BAR - full)}] {finished}/{counts.total} documents"
+
+
+def _worth_a_line(state: str) -> bool:
+    """Without a terminal, not every document is news."""
+    return not state.startswith("[") or "] 0/" in state
+
+
+def _is_settled(outcome: Outcome) -> bool:
+    condition = outcome.status.condition(ConditionType.PROGRESSING)
+    return condition is not None and condition.status == "False"
