@@ -176,9 +176,8 @@ class Answering:
         intact: set[int] = set()
         if chunks:
             tables = found.revision.row.tables
-            searched = found.result.hits[0].matched[0].chunk_id if found.result.hits[0].matched else chunks[0].chunk_id
             async with self._database.begin() as connection:
-                weights = await connection.run_sync(serving.term_weights, tables, terms, searched)
+                weights = await connection.run_sync(serving.term_weights, tables, terms)
                 intact = await connection.run_sync(serving.verified, chunks)
         wording = Wording(question, languages, TermWeights(weights))
         passages = tuple(each for each in _passages(index, found) if _number(each) in intact)

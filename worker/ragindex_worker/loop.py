@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 from ragindex_core.errors import DocumentRejected, RagIndexError, Unavailable
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.object.spec import RagIndexSpec
-from ragindex_core.ports import Source
+from ragindex_core.ports import Embedder, Source
 from ragindex_core.document import DocumentReason
 from ragindex_db import indexes, keyword, queue, revisions, runs, search
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
-from ragindex_worker.embedders import Embedders
+from ragindex_db.revisions import RevisionRow
 from ragindex_worker.embedding import CachingEmbedder
 from ragindex_worker.parsing.sandbox import Sandbox
 from ragindex_worker.pipeline import Pipeline, Target
@@ -38,6 +39,10 @@ _RENEW_EVERY = 25.0
 _MENDED_BY_HAND = timedelta(seconds=30)
 
 
+class EmbedderOf(Protocol):
+    def of(self, revision: RevisionRow, spec: RagIndexSpec) -> Embedder: ...
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     scratch: Path
@@ -50,7 +55,7 @@ class Worker:
     """``wake`` may be called from anywhere, and is, when a signal says that there is something to do."""
 
     def __init__(
-        self, database: Database, embedders: Embedders, open_source: OpenSource, settings: WorkerSettings
+        self, database: Database, embedders: EmbedderOf, open_source: OpenSource, settings: WorkerSettings
     ) -> None:
         self._database = database
         self._embedders = embedders

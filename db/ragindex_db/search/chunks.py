@@ -67,12 +67,17 @@ _CHUNK_IDS = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
 def get_chunks(connection: Connection, tables: RevisionTables, chunk_ids: Sequence[int]) -> list[StoredChunk]:
     """In the order asked for, without those that are gone."""
     rows = connection.execute(_chunks(tables), {"chunk_ids": list(chunk_ids)})
-    found = {row.id: _stored(row) for row in rows}
+    found = {row.id: stored_chunk(row) for row in rows}
     return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
 
 @lru_cache(maxsize=1024)
 def _chunks(tables: RevisionTables) -> Select[Any]:
+    return stored_chunks(tables).where(tables.chunk.c.id == sa.any_(_CHUNK_IDS))
+
+
+def stored_chunks(tables: RevisionTables) -> Select[Any]:
+    """What ``stored_chunk`` reads, of every chunk."""
     chunk = tables.chunk.c
     return (
         sa.select(
@@ -101,12 +106,12 @@ def _chunks(tables: RevisionTables) -> Select[Any]:
             documents.c.title,
             documents.c.metadata.label("document_metadata"),
         )
+        .select_from(tables.chunk)
         .join(documents, documents.c.id == chunk.document_id)
-        .where(chunk.id == sa.any_(_CHUNK_IDS))
     )
 
 
-def _stored(row: Row[Any]) -> StoredChunk:
+def stored_chunk(row: Row[Any]) -> StoredChunk:
     return StoredChunk(
         chunk_id=row.id,
         document=DocumentReference(row.document_id, row.source, row.uri, row.title, row.version),

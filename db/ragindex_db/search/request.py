@@ -19,7 +19,11 @@ from ragindex_db.search.vector import Strategy
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """Hybrid runs the arms it has a query for; ``hierarchical`` is the revision's chunking strategy."""
+    """Hybrid runs the arms it has a query for.
+
+    ``hierarchical`` is the revision's chunking strategy. ``has_index`` says whether its vector index was valid when the
+    caller last looked: it saves a question, and may be out of date.
+    """
 
     index_id: int
     tables: RevisionTables
@@ -32,6 +36,7 @@ class SearchRequest:
     vector_weight: int = 70
     distance: Distance = Distance.COSINE
     ef_search: int = 100
+    has_index: bool | None = None
     hierarchical: bool = False
     group_by_document: bool = False
     neighbours: int = 0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
@@ -20,13 +20,23 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from ragindex_core.document import Span
 from ragindex_core.errors import InvalidInput
 from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted
-from ragindex_core.object.spec import FusionMethod
+from ragindex_core.object.spec import Distance, FusionMethod
 from ragindex_db import keyword
 from ragindex_db.data_tables import RevisionTables
-from ragindex_db.search.chunks import Surroundings, get_chunks, surroundings
+from ragindex_db.search.chunks import Surroundings, get_chunks, stored_chunk, stored_chunks, surroundings
 from ragindex_db.search.filter_sql import matching_documents
 from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
-from ragindex_db.search.vector import FilterIn, Query, Strategy, prepared_query, score_vectors, search_vectors
+from ragindex_db.search.vector import (
+    FilterIn,
+    Query,
+    Strategy,
+    index_parameters,
+    nearest_of_all,
+    prepared_query,
+    score_of,
+    score_vectors,
+    search_vectors,
+)
 
 #: How deep each arm is read when its order is not the last word.
 _LEAST_DEPTH = 100
@@ -42,32 +52,68 @@ def search(connection: Connection, request: SearchRequest) -> SearchResult:
     """The ``top_k`` best chunks, sections or documents' chunks; fewer only when no more match."""
     if not (request.uses_vector or request.uses_keyword):
         raise InvalidInput.field("query", f"mode {request.mode} needs something to search for")
+    query = _query(request)
     clock = _Clock()
     with clock.stage("total"):
-        query = _query(request)
-        depth, rounds = _first_depth(request), 1
-        while True:
-            read = _read_arms(connection, request, query, depth, clock)
-            ranked = _rank(request, read.scores)
-            groups = _grouped(connection, request, ranked, clock) if request.grouped else _single(ranked)
-            if len(groups) >= request.top_k or read.exhausted or not request.grouped:
-                break
-            depth, rounds = depth * _DEEPER, rounds + 1
-        hits = _shown(connection, request, groups[: request.top_k], read.scores, clock)
-    return SearchResult(
-        revision_id=request.tables.revision_id,
-        hits=hits,
-        timings_ms=clock.milliseconds,
-        explanation=Explanation(
-            strategy=read.strategy,
-            matching_chunks=read.matching,
-            depth=depth,
-            rounds=rounds,
-            vector_hits=read.vector_hits,
-            keyword_hits=read.keyword_hits,
-            candidates=len(read.scores),
-        ),
+        found = _at_once(connection, request, query, clock) or _in_steps(connection, request, query, clock)
+    hits, explanation = found
+    return SearchResult(request.tables.revision_id, hits, clock.milliseconds, explanation)
+
+
+_Found: TypeAlias = tuple[tuple[SearchHit, ...], Explanation]
+
+
+def _at_once(connection: Connection, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found | None:
+    """The plainest search, one arm and no filter, in a single statement; None where it takes more."""
+    if query is None or request.uses_keyword or request.filter or request.grouped or request.neighbours:
+        return None
+    if request.has_index is None:
+        return None
+    bound = {"query": query, "limit": request.top_k}
+    if request.has_index:
+        bound |= index_parameters(request.top_k, request.ef_search, filtered=False)
+    with clock.stage("vector"):
+        rows = connection.execute(_nearest_chunks(request.tables, request.distance, request.has_index), bound).all()
+    if request.has_index and len(rows) < request.top_k:
+        return None
+    hits = []
+    for row in rows:
+        score = score_of(row.distance, request.distance)
+        hits.append(SearchHit(stored_chunk(row), score, ArmScores(score, None)))
+    strategy = Strategy.HNSW if request.has_index else Strategy.EXACT
+    return tuple(hits), Explanation(strategy, None, request.top_k, 1, len(rows), None, len(rows))
+
+
+@lru_cache(maxsize=1024)
+def _nearest_chunks(tables: RevisionTables, distance: Distance, by_index: bool) -> Select[Any]:
+    nearest = nearest_of_all(tables, distance, by_index=by_index).subquery("nearest")
+    return (
+        stored_chunks(tables)
+        .join(nearest, nearest.c.chunk_id == tables.chunk.c.id)
+        .add_columns(nearest.c.distance)
+        .order_by(nearest.c.distance, nearest.c.chunk_id)
     )
+
+
+def _in_steps(connection: Connection, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found:
+    depth, rounds = _first_depth(request), 1
+    while True:
+        read = _read_arms(connection, request, query, depth, clock)
+        ranked = _rank(request, read.scores)
+        groups = _grouped(connection, request, ranked, clock) if request.grouped else _single(ranked)
+        if len(groups) >= request.top_k or read.exhausted or not request.grouped:
+            break
+        depth, rounds = depth * _DEEPER, rounds + 1
+    explanation = Explanation(
+        strategy=read.strategy,
+        matching_chunks=read.matching,
+        depth=depth,
+        rounds=rounds,
+        vector_hits=read.vector_hits,
+        keyword_hits=read.keyword_hits,
+        candidates=len(read.scores),
+    )
+    return _shown(connection, request, groups[: request.top_k], read.scores, clock), explanation
 
 
 @dataclass(slots=True)
@@ -125,6 +171,7 @@ def _read_arms(connection: Connection, request: SearchRequest, query: Query | No
                 within=within,
                 distance=request.distance,
                 ef_search=request.ef_search,
+                has_index=request.has_index,
             )
         near = {hit.chunk_id: hit.score for hit in found.hits}
         strategy, matching, exhausted = found.strategy, found.matching, len(near) < depth

@@ -114,28 +114,30 @@ def search_vectors(
     within: FilterIn | None = None,
     distance: Distance = Distance.COSINE,
     ef_search: int = 100,
+    has_index: bool | None = None,
     most_exact: int = MOST_EXACT,
 ) -> VectorHits:
     """The min(limit, matching) nearest chunks: nearest first, the lower id first among equals.
 
-    Sets pgvector's parameters for the rest of the transaction.
+    ``has_index`` is what the caller knows of the revision: it saves the question, and when it is out of date only time
+    is lost. Sets pgvector's parameters for the rest of the transaction.
     """
     bound = {"query": query, "limit": limit}
-    index_is_valid = _prepare(connection, tables, max(ef_search, 2 * limit))
     matching = None
-    if within is not None and index_is_valid:
+    if within is not None:
         rows = connection.execute(_capped(tables, distance, within, most_exact), bound).all()
         matching = rows[0].matching if rows else 0
         if matching <= most_exact:
             return VectorHits(_hits(rows, distance), Strategy.EXACT, matching)
-    if index_is_valid:
-        # A filtered scan goes on in batches, each in order but not all together: read further, then sort.
-        further = limit if within is None else 2 * limit
-        rows = connection.execute(_by_index(tables, distance, within), bound | {"further": further}).all()
+    if has_index is None:
+        has_index = _has_valid_index(connection, tables)
+    if has_index:
+        by_index = bound | index_parameters(limit, ef_search, filtered=within is not None)
+        rows = connection.execute(_by_index(tables, distance, within), by_index).all()
         if len(rows) == limit:
             return VectorHits(_hits(rows, distance), Strategy.HNSW, matching)
     rows = connection.execute(_exact(tables, distance, within), bound).all()
-    strategy = Strategy.HNSW_THEN_EXACT if index_is_valid else Strategy.EXACT
+    strategy = Strategy.HNSW_THEN_EXACT if has_index else Strategy.EXACT
     return VectorHits(_hits(rows, distance), strategy, matching)
 
 
@@ -149,29 +151,38 @@ def score_vectors(
 ) -> dict[int, float]:
     """The exact scores of these chunks, without those that have no vector."""
     rows = connection.execute(_of_chunks(tables, distance), {"query": query, "chunk_ids": list(chunk_ids)})
-    return {row.chunk_id: _score(row.distance, distance) for row in rows}
-
-
-def _prepare(connection: Connection, tables: RevisionTables, ef_search: int) -> bool:
-    """Sets what the index scan reads, and says whether there is an index to scan."""
-    name, second_name = (f"{tables.vector.schema}.{name}" for name in index_names(tables))
-    bound = {"ef_search": str(min(ef_search, _MOST_EF_SEARCH)), "name": name, "second_name": second_name}
-    return bool(connection.execute(_SETTINGS, bound).scalar_one())
+    return {row.chunk_id: score_of(row.distance, distance) for row in rows}
 
 
 _PG_INDEX = sa.table("pg_index", sa.column("indexrelid"), sa.column("indisvalid"), schema="pg_catalog")
-_SETTINGS = sa.select(
-    sa.exists().where(
-        _PG_INDEX.c.indexrelid.in_(
-            [sa.func.to_regclass(sa.bindparam(name, type_=sa.Text())) for name in ("name", "second_name")]
-        ),
-        _PG_INDEX.c.indisvalid,
-    ),
-    sa.func.set_config("hnsw.ef_search", sa.bindparam("ef_search", type_=sa.Text()), True),
-    sa.func.set_config("hnsw.iterative_scan", "relaxed_order", True),
-    sa.func.set_config("hnsw.max_scan_tuples", str(_MAX_SCAN_TUPLES), True),
-    sa.func.set_config("hnsw.scan_mem_multiplier", str(_SCAN_MEM_MULTIPLIER), True),
-)
+_NAMES = [sa.func.to_regclass(sa.bindparam(name, type_=sa.Text())) for name in ("name", "second_name")]
+_VALID = sa.select(sa.exists().where(_PG_INDEX.c.indexrelid.in_(_NAMES), _PG_INDEX.c.indisvalid))
+
+
+def _has_valid_index(connection: Connection, tables: RevisionTables) -> bool:
+    name, second_name = (f"{tables.vector.schema}.{name}" for name in index_names(tables))
+    return bool(connection.execute(_VALID, {"name": name, "second_name": second_name}).scalar_one())
+
+
+def index_parameters(limit: int, ef_search: int, *, filtered: bool) -> dict[str, Any]:
+    """What a statement that reads the index binds, beside the query and the limit."""
+    return {
+        "ef_search": str(min(max(ef_search, 2 * limit), _MOST_EF_SEARCH)),
+        # A filtered scan goes on in batches, each in order but not all together: read further, then sort.
+        "further": 2 * limit if filtered else limit,
+    }
+
+
+def _settings() -> ColumnElement[bool]:
+    """Always true, and evaluated once, before the first row of the scan is asked for: there pgvector reads them."""
+    values = {
+        "hnsw.ef_search": sa.bindparam("ef_search", type_=sa.Text()),
+        "hnsw.iterative_scan": "relaxed_order",
+        "hnsw.max_scan_tuples": str(_MAX_SCAN_TUPLES),
+        "hnsw.scan_mem_multiplier": str(_SCAN_MEM_MULTIPLIER),
+    }
+    set_all = sa.func.concat(*(sa.func.set_config(name, value, True) for name, value in values.items()))
+    return sa.select(set_all).scalar_subquery().is_not(None)
 
 
 def _distance(tables: RevisionTables, rows: FromClause, distance: Distance) -> ColumnElement[float]:
@@ -188,12 +199,15 @@ def _nearest(rows: FromClause) -> Select[Any]:
 
 def _exact(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
     if within is None:
-        return _exact_of_all(tables, distance)
+        return nearest_of_all(tables, distance, by_index=False)
     return _nearest(_measured(tables, distance, within).cte("measured"))
 
 
 @lru_cache(maxsize=1024)
-def _exact_of_all(tables: RevisionTables, distance: Distance) -> Select[Any]:
+def nearest_of_all(tables: RevisionTables, distance: Distance, *, by_index: bool) -> Select[Any]:
+    """Without a filter: ``chunk_id`` and ``distance`` of the nearest chunks. Made once a revision."""
+    if by_index:
+        return _beside_head(tables, distance, None)
     rows = sa.select(tables.vector.c.chunk_id, _distance(tables, tables.vector, distance).label("distance"))
     return _nearest(rows.cte("measured"))
 
@@ -223,12 +237,9 @@ def _capped(tables: RevisionTables, distance: Distance, within: FilterIn, most: 
 
 
 def _by_index(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
-    return _by_index_of_all(tables, distance) if within is None else _beside_head(tables, distance, within)
-
-
-@lru_cache(maxsize=1024)
-def _by_index_of_all(tables: RevisionTables, distance: Distance) -> Select[Any]:
-    return _beside_head(tables, distance, None)
+    if within is None:
+        return nearest_of_all(tables, distance, by_index=True)
+    return _beside_head(tables, distance, within)
 
 
 def _beside_head(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
@@ -238,7 +249,7 @@ def _beside_head(tables: RevisionTables, distance: Distance, within: FilterIn | 
     if within is not None:
         rows = rows.where(document_matches(within.expression, vector.c.document_id))
     further = sa.bindparam("further", type_=sa.BigInteger())
-    sealed = rows.where(vector.c.sealed).limit(further).cte("sealed")
+    sealed = rows.where(vector.c.sealed, _settings()).limit(further).cte("sealed")
     head = rows.where(~vector.c.sealed).order_by(vector.c.chunk_id).limit(_LIMIT).cte("head")
     both = sa.union_all(sa.select(sealed), sa.select(head)).subquery("both")
     return _nearest(both)
@@ -254,10 +265,10 @@ def _of_chunks(tables: RevisionTables, distance: Distance) -> Select[Any]:
 
 
 def _hits(rows: Sequence[sa.Row[Any]], distance: Distance) -> list[VectorHit]:
-    return [VectorHit(row.chunk_id, _score(row.distance, distance)) for row in rows]
+    return [VectorHit(row.chunk_id, score_of(row.distance, distance)) for row in rows]
 
 
-def _score(distance_found: float, distance: Distance) -> float:
+def score_of(distance_found: float, distance: Distance) -> float:
     if math.isnan(distance_found):
         return -1.0  # a vector of zeros has no direction: it comes last, as in the database
     match distance:

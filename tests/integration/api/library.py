@@ -111,6 +111,21 @@ class Library:
                 sa.update(schema.indexes).where(schema.indexes.c.id == index.id).values(spec=spec, suspended=True)
             )
 
+    def turns(self) -> int:
+        with self.database.begin() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(schema.conversation_turns)).scalar_one()
+
+    def parts(self) -> int:
+        """Of uploads, finished or not."""
+        with self.database.begin() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(schema.upload_parts)).scalar_one()
+
+    def documents(self, index: IndexRow) -> list[documents.DocumentRow]:
+        return self.database.run(documents.page, index.id, None)
+
+    def delete(self, index: IndexRow, document_id: int) -> None:
+        self.database.run(documents.delete, index.id, [document_id])
+
     @staticmethod
     def runs(connection: sa.Connection, index: IndexRow) -> Sequence[sa.Row[Any]]:
         runs = schema.query_runs
@@ -203,7 +218,7 @@ class Service:
 def serve(
     database_url: str,
     *,
-    embedder: Embedder,
+    embedder: Embedder | Mapping[str, Embedder],
     generator: Generator | None = None,
     settings: ApiSettings | None = None,
 ) -> Service:
@@ -212,7 +227,7 @@ def serve(
     services = Services(
         database=database,
         installation="test",
-        open_embedder=lambda _choice: embedder,
+        open_embedder=lambda choice: embedder[choice.model] if isinstance(embedder, Mapping) else embedder,
         open_generator=lambda _choices: generator or ScriptedGenerator(),
         metrics=metrics,
     )

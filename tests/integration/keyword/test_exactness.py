@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ragindex_db import keyword
 from ragindex_db.engine import Database
 from ragindex_db.keyword import ChunkTerms
+from ragindex_db.keyword.tables import SEGMENT_SLOTS
 
 from .conftest import Revision, chunk, new_revision, words
 
@@ -74,9 +75,14 @@ def test_thousands_of_chunks_in_segments_and_head_are_ranked_as_one(revision: Re
                 assert revision.search(query, limit) == revision.expected(query, limit)
 
     check()
-    revision.seal(minimum=1000)
+    revision.seal(minimum=SEGMENT_SLOTS)
     shown = revision.database.run(keyword.statistics, revision.tables)
-    assert (shown.chunks, shown.sealed, shown.unsealed, shown.segments) == (3400, 3000, 400, 3)
+    assert (shown.chunks, shown.sealed, shown.unsealed, shown.segments) == (
+        3400,
+        3 * SEGMENT_SLOTS,
+        3400 - 3 * SEGMENT_SLOTS,
+        3,
+    )
     check()
     for document in range(0, 1100, 7):
         revision.delete_document(document)
@@ -141,3 +147,13 @@ def test_evidence_weighs_each_word_by_how_telling_it_is(revision: Revision) -> N
     assert (shown[99].score, shown[99].coverage) == (0, 0)
     unknown = revision.database.run(keyword.evidence, revision.tables, words("the", "never"), [1])
     assert unknown[1].coverage < 0.05
+
+
+def test_a_term_in_every_slot_and_very_many_in_one_fit_their_rows(revision: Revision) -> None:
+    everywhere = [f"e{n}" for n in range(3)]
+    revision.write(*[chunk(n, n, everywhere * (1 + n % 4)) for n in range(1, SEGMENT_SLOTS)])
+    revision.write(chunk(SEGMENT_SLOTS, SEGMENT_SLOTS, [*everywhere, *(f"w{n}" for n in range(5000))]))
+    revision.seal(minimum=SEGMENT_SLOTS)
+    assert revision.database.run(keyword.statistics, revision.tables).segments == 1
+    for query in (words("e0"), words("e1", "e2", "w7"), words("w0", "w4999")):
+        assert revision.search(query, 20) == revision.expected(query, 20)

@@ -31,7 +31,7 @@ def large(server_url: str, template: str) -> Iterator[Revision]:
         database = Database(DatabaseSettings(url=f"{server_url}/{name}"))
         revision = new_revision(database)
         revision.write(*[_chunk(number) for number in range(1, CHUNKS + 1)])
-        revision.seal(minimum=1000)
+        revision.seal()
         with database.autocommit() as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
         yield revision
