@@ -28,8 +28,8 @@ spec:
 A field that is not listed here is refused, with the name of the one that was probably meant. Without a namespace an
 object is in `default`. Fields marked \\* must be given.
 
-Only `embedding` (but not `endpointRef`) and `chunking` make up the *revision key*: a change of them builds a new revision
-beside the live one. A change of anything else embeds nothing again."""
+Only `embedding` (but not `endpointRef`) and `chunking` make up the *revision key*: a change of them builds a new
+revision beside the live one. A change of anything else embeds nothing again."""
 
 
 def reference() -> str:
@@ -61,7 +61,8 @@ def _section(path: str, model: Mapping[str, Any], definitions: Mapping[str, Any]
         if inner is not None and inner.get("properties"):
             below.append((f"{path}.{name}{'[]' if kind.startswith('list') else ''}", inner))
         mark = "\\*" if name in required else ""
-        rows.append(f"| `{name}`{mark} | {kind} | {_default(field)} | {field.get('description', '')} |")
+        text = field.get("description") or (inner or {}).get("description", "")
+        rows.append(f"| `{name}`{mark} | {kind} | {_default(field)} | {text} |")
     if rows:
         yield from ("| Field | Type | Default | What |", "|---|---|---|---|", *rows, "")
     for rule in model.get("x-kubernetes-validations", ()):
@@ -102,7 +103,7 @@ def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[str
             return "time", None
         case _:
             hint = PATTERN_HINTS.get(field.get("pattern", ""))
-            return f"text{_bounds(field, 'minLength', 'maxLength')}{f': {hint}' if hint else ''}", None
+            return f"text{_length(field)}{f': {hint}' if hint else ''}", None
 
 
 def _bounds(field: Mapping[str, Any], low: str, high: str) -> str:
@@ -112,9 +113,16 @@ def _bounds(field: Mapping[str, Any], low: str, high: str) -> str:
     return f", {least or 0} to {most}" if low == "minimum" or least else f", at most {most}"
 
 
+def _length(field: Mapping[str, Any]) -> str:
+    least, most = field.get("minLength", 0), field.get("maxLength")
+    if most is None:
+        return ""
+    return f", {most} characters" if least == most else f", up to {most} characters"
+
+
 def _default(field: Mapping[str, Any]) -> str:
     value = field.get("default")
-    return "" if value in (None, {}, [], ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "" if value in (None, "", {}, [], ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _list(members: type[Documented]) -> Iterator[str]:

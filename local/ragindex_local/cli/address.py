@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,13 @@ class Address:
         return self.database_url
 
 
-def find(url: str | None, data: Path | None) -> Address:
+def find(url: str | None, data: Path | None, environment: Mapping[str, str] = os.environ) -> Address:
     """``url`` is what the option or RAGINDEX_URL said."""
     run = _run_file((data or DEFAULT_DATA) / RUN_FILE)
     return Address(
         url=(url or run.get("url") or DEFAULT_URL).rstrip("/"),
-        database_url=os.environ.get("RAGINDEX_DATABASE_URL") or run.get("database_url"),
-        installation=os.environ.get("RAGINDEX_INSTALLATION") or run.get("installation") or DEFAULT_INSTALLATION,
+        database_url=environment.get("RAGINDEX_DATABASE_URL") or run.get("database_url"),
+        installation=environment.get("RAGINDEX_INSTALLATION") or run.get("installation") or DEFAULT_INSTALLATION,
     )
 
 
