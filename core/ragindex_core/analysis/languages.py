@@ -129,10 +129,10 @@ _READ_CHARACTERS = 4_000
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u0900-\u0963]+[^\W\d_]*)*")
 
 _SCRIPTS = re.compile(
-    "(?P<kana>[\u3040-\u30ff])|(?P<hangul>[\u1100-\u11ff\uac00-\ud7af])|(?P<han>[\u3400-\u4dbf\u4e00-\u9fff])"
-    "|(?P<cyrillic>[\u0400-\u04ff])|(?P<greek>[\u0370-\u03ff])|(?P<arabic>[\u0600-\u06ff])|(?P<hebrew>[\u0590-\u05ff])"
-    "|(?P<devanagari>[\u0900-\u097f])|(?P<tamil>[\u0b80-\u0bff])|(?P<thai>[\u0e00-\u0e7f])|(?P<armenian>[\u0530-\u058f])"
-    "|(?P<latin>[a-z\u00c0-\u024f])"
+    "(?P<kana>[\u3040-\u30ff]++)|(?P<hangul>[\u1100-\u11ff\uac00-\ud7af]++)|(?P<han>[\u3400-\u4dbf\u4e00-\u9fff]++)"
+    "|(?P<cyrillic>[\u0400-\u04ff]++)|(?P<greek>[\u0370-\u03ff]++)|(?P<arabic>[\u0600-\u06ff]++)|(?P<hebrew>[\u0590-\u05ff]++)"
+    "|(?P<devanagari>[\u0900-\u097f]++)|(?P<tamil>[\u0b80-\u0bff]++)|(?P<thai>[\u0e00-\u0e7f]++)|(?P<armenian>[\u0530-\u058f]++)"
+    "|(?P<latin>[a-z\u00c0-\u024f]++)"
 )
 _ONE_LANGUAGE = {"hangul": "ko", "greek": "el", "tamil": "ta", "thai": "th", "armenian": "hy"}
 _OTHER_SCRIPTS = frozenset({"ru", "uk", "el", "ar", "fa", "hi", "ne"})
@@ -142,7 +142,9 @@ _LATIN = frozenset(FUNCTION_WORDS) - _OTHER_SCRIPTS
 def detect_language(text: str) -> str | None:
     """ISO 639-1 of the language that most of ``text`` is in; None when nothing tells."""
     normal = normalise(text[:_READ_CHARACTERS])
-    scripts = Counter({"latin": len(normal)} if normal.isascii() else (m.lastgroup for m in _SCRIPTS.finditer(normal)))
+    scripts: Counter[str | None] = Counter()
+    for run in _SCRIPTS.finditer(normal):
+        scripts[run.lastgroup] += run.end() - run.start()
     # An ideogram carries about as much as a whole word of letters.
     weight = {script: count * (3 if script in ("han", "kana", "hangul") else 1) for script, count in scripts.items()}
     if not weight:
