@@ -174,7 +174,7 @@ def _equals_any(column: ColumnElement[Any], values: list[Any], type_: sa.types.T
 
 
 def _start(row: FromClause) -> ColumnElement[str]:
-    return sa.func.left(row.c.text_value, sa.literal_column(str(_INDEXED_CHARACTERS), sa.Integer), type_=sa.Text())
+    return sa.func.left(row.c.text_value, sa.literal_column("200", sa.Integer), type_=sa.Text())
 
 
 _COLUMNS = {

@@ -30,8 +30,9 @@ from ragindex_db.search.vector import (
     FilterIn,
     Query,
     Strategy,
+    exact_statement,
     index_parameters,
-    nearest_of_all,
+    index_statement,
     prepared_query,
     score_of,
     score_vectors,
@@ -86,7 +87,8 @@ def _at_once(connection: Connection, request: SearchRequest, query: Query | None
 
 @lru_cache(maxsize=1024)
 def _nearest_chunks(tables: RevisionTables, distance: Distance, by_index: bool) -> Select[Any]:
-    nearest = nearest_of_all(tables, distance, by_index=by_index).subquery("nearest")
+    statement = index_statement if by_index else exact_statement
+    nearest = statement(tables, distance, None).subquery("nearest")
     return (
         stored_chunks(tables)
         .join(nearest, nearest.c.chunk_id == tables.chunk.c.id)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -50,10 +50,14 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FilterIn:
-    """A filter on the documents of one index."""
+    """A filter on the documents of one index; ``key`` tells it from others when statements are kept."""
 
     index_id: int
-    expression: Filter
+    expression: Filter = field(compare=False)  # in which Python takes 1, 1.0 and True for the same
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", repr(self.expression))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def search_vectors(
     bound = {"query": query, "limit": limit}
     matching = None
     if within is not None:
-        rows = connection.execute(_capped(tables, distance, within, most_exact), bound).all()
+        rows = connection.execute(capped_statement(tables, distance, within, most_exact), bound).all()
         matching = rows[0].matching if rows else 0
         if matching <= most_exact:
             return VectorHits(_hits(rows, distance), Strategy.EXACT, matching)
@@ -133,10 +137,10 @@ def search_vectors(
         has_index = _has_valid_index(connection, tables)
     if has_index:
         by_index = bound | index_parameters(limit, ef_search, filtered=within is not None)
-        rows = connection.execute(_by_index(tables, distance, within), by_index).all()
+        rows = connection.execute(index_statement(tables, distance, within), by_index).all()
         if len(rows) == limit:
             return VectorHits(_hits(rows, distance), Strategy.HNSW, matching)
-    rows = connection.execute(_exact(tables, distance, within), bound).all()
+    rows = connection.execute(exact_statement(tables, distance, within), bound).all()
     strategy = Strategy.HNSW_THEN_EXACT if has_index else Strategy.EXACT
     return VectorHits(_hits(rows, distance), strategy, matching)
 
@@ -194,20 +198,19 @@ _LIMIT = sa.bindparam("limit", type_=sa.BigInteger())
 
 
 def _nearest(rows: FromClause) -> Select[Any]:
-    return sa.select(rows.c.chunk_id, rows.c.distance).order_by(rows.c.distance, rows.c.chunk_id).limit(_LIMIT)
+    # "+ 0": the planner believes that rows come from the index in order and would stop at the first ``limit`` of them.
+    order = rows.c.distance + sa.literal_column("0", sa.Float(53))
+    return sa.select(rows.c.chunk_id, rows.c.distance).order_by(order, rows.c.chunk_id).limit(_LIMIT)
 
 
-def _exact(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
-    if within is None:
-        return nearest_of_all(tables, distance, by_index=False)
-    return _nearest(_measured(tables, distance, within).cte("measured"))
+# Statements are made once: making one costs as much as running it. Of those with filters the latest are kept.
 
 
 @lru_cache(maxsize=1024)
-def nearest_of_all(tables: RevisionTables, distance: Distance, *, by_index: bool) -> Select[Any]:
-    """Without a filter: ``chunk_id`` and ``distance`` of the nearest chunks. Made once a revision."""
-    if by_index:
-        return _beside_head(tables, distance, None)
+def exact_statement(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+    """``chunk_id`` and ``distance`` of the nearest, by looking at all."""
+    if within is not None:
+        return _nearest(_measured(tables, distance, within).cte("measured"))
     rows = sa.select(tables.vector.c.chunk_id, _distance(tables, tables.vector, distance).label("distance"))
     return _nearest(rows.cte("measured"))
 
@@ -229,20 +232,17 @@ def _measured(tables: RevisionTables, distance: Distance, within: FilterIn) -> S
     return sa.select(of_document.c.chunk_id, of_document.c.distance).select_from(visible.join(of_document, sa.true()))
 
 
-def _capped(tables: RevisionTables, distance: Distance, within: FilterIn, most: int) -> Select[Any]:
+@lru_cache(maxsize=1024)
+def capped_statement(tables: RevisionTables, distance: Distance, within: FilterIn, most: int) -> Select[Any]:
     """The answer and, in the same pass, whether it can be believed: no more than the cap were looked at."""
     measured = _measured(tables, distance, within).limit(most + 1).cte("measured")
     count = sa.select(sa.func.count()).select_from(measured).scalar_subquery()
     return _nearest(measured).add_columns(count.label("matching"))
 
 
-def _by_index(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
-    if within is None:
-        return nearest_of_all(tables, distance, by_index=True)
-    return _beside_head(tables, distance, within)
-
-
-def _beside_head(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+@lru_cache(maxsize=1024)
+def index_statement(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+    """The same by the index for the sealed rows, beside a look at all the others."""
     vector = tables.vector
     measure = _distance(tables, vector, distance)
     rows = sa.select(vector.c.chunk_id, measure.label("distance")).order_by(measure)

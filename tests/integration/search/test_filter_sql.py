@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tests.explain import Explain
 
 from ragindex_core.filters import AllOf, AnyOf, Comparison, Filter, Operator, matches, parse_filter
 from ragindex_db.schema import document_metadata, documents
@@ -181,6 +182,4 @@ def test_selective_filters_read_an_index(corpus: Any) -> None:
 
 
 def explain(connection: Connection, statement: Any) -> str:
-    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
-    rows = connection.exec_driver_sql(f"EXPLAIN {compiled}", compiled.params).scalars()
-    return "\n".join(rows)
+    return "\n".join(connection.execute(Explain(statement)).scalars())

@@ -268,6 +268,18 @@ def _replace(corpus: Any, document: int, query: Query) -> None:
         corpus.add_chunks(connection, document, [query], texts=["new text"])
 
 
+def test_the_plainest_search_takes_one_statement_and_finds_the_same(corpus: Any, query: Query) -> None:
+    corpus.fill(30, 10)
+    for has_index in (False, True):
+        if has_index:
+            build_vector_index(corpus.database, corpus.tables, m=16, ef_construction=64)
+        for top_k in (10, 1000):
+            stepwise, at_once = (run(corpus, vector=query, top_k=top_k, has_index=known) for known in (None, has_index))
+            assert at_once.hits == stepwise.hits
+            assert len(at_once.hits) == min(top_k, 300)
+            assert ("fetch" in at_once.timings_ms) == (has_index and top_k == 1000)  # the index brought too few
+
+
 def test_the_explanation_says_how_it_was_found(corpus: Any, query: Query) -> None:
     corpus.fill(30, 10, tenant=lambda number: number % 3)
     plain = run(corpus, vector=query)

@@ -11,13 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sqlalchemy import Connection
+from tests.explain import Explain
 
 from ragindex_core.errors import InvalidInput
 from ragindex_core.filters import matches, parse_filter
 from ragindex_core.object.spec import Distance
 from ragindex_db.data_tables import revision_tables
-from ragindex_db.search import FilterIn, Strategy, build_vector_index, seal_vectors, vector
-from ragindex_db.search.vector import VectorHits, prepared_query, score_vectors, search_vectors
+from ragindex_db.search import FilterIn, Strategy, build_vector_index, seal_vectors
+from ragindex_db.search.vector import (
+    VectorHits,
+    capped_statement,
+    exact_statement,
+    index_statement,
+    prepared_query,
+    score_vectors,
+    search_vectors,
+)
 
 Query = NDArray[np.float32]
 
@@ -96,6 +105,37 @@ def test_sealing_moves_the_head_into_the_index_and_changes_no_result(corpus: Any
     assert ids(run(corpus, query, 10)) == before == corpus.nearest(query, 10)
 
 
+def test_what_the_caller_knows_of_the_index_may_be_out_of_date(corpus: Any, query: Query) -> None:
+    corpus.fill(20, 10)
+    expected = corpus.nearest(query, 10)
+    assert ids(run(corpus, query, 10, has_index=True)) == expected
+    build(corpus)
+    found = run(corpus, query, 10, has_index=False)
+    assert (found.strategy, ids(found)) == (Strategy.EXACT, expected)
+
+
+def test_the_scan_of_the_index_reads_the_settings_of_its_own_statement(corpus: Any, query: Query) -> None:
+    """With a list as short as it can be, a search finds less than with a long one."""
+    corpus.fill(100, 30, seed=1)
+    build(corpus)
+    prepared = prepared_query(corpus.tables, query)
+    with corpus.database.begin() as connection:
+        search_vectors(connection, corpus.tables, prepared, 10, ef_search=300)
+        settings = ("hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples")
+        values = connection.execute(sa.select(*(sa.func.current_setting(name) for name in settings))).one()
+    assert tuple(values) == ("300", "relaxed_order", "100000")
+    shares = []
+    for ef_search in (1, 200):
+        random = np.random.default_rng(3)
+        found = []
+        for _ in range(20):
+            asked = random.normal(size=query.size).astype(np.float32)
+            hits = ids(run(corpus, asked, 1, ef_search=ef_search))
+            found.append(recall(hits, corpus.nearest(asked, 1)))
+        shares.append(np.mean(found))
+    assert shares[0] < shares[1] == 1
+
+
 def test_an_index_that_brings_too_few_is_not_believed(corpus: Any, query: Query) -> None:
     corpus.fill(4, 10)
     build(corpus)
@@ -146,6 +186,17 @@ def test_a_filter_that_matches_nothing_finds_nothing(corpus: Any, query: Query) 
     assert run(corpus, query, 10, within=nothing).hits == []
     build(corpus)
     assert run(corpus, query, 10, within=nothing) == VectorHits([], Strategy.EXACT, 0)
+
+
+def test_filters_that_python_takes_for_equal_are_not_the_same(corpus: Any, query: Query) -> None:
+    with corpus.database.begin() as connection:
+        made = [
+            corpus.add_chunks(connection, corpus.add_document(connection, {"a": value}), [query])[0]
+            for value in (1, True)
+        ]
+    for chunk_id, value in zip(made, (1, True), strict=True):
+        found = run(corpus, query, 5, within=within(corpus, {"equals": {"key": "a", "value": value}}))
+        assert ids(found) == [chunk_id]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -218,10 +269,8 @@ def test_long_vectors_fit_half_precision_when_only_their_direction_counts() -> N
 
 
 def plan(connection: Connection, statement: Any, query: Query, corpus: Any) -> str:
-    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
-    bound = {"query": prepared_query(corpus.tables, query), "limit": 10, "further": 20}
-    values = {name: bound.get(name, value) for name, value in compiled.params.items()}
-    return "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}", values).scalars())
+    values = {"query": prepared_query(corpus.tables, query), "limit": 10, "further": 20, "ef_search": "100"}
+    return "\n".join(connection.execute(Explain(statement), values).scalars())
 
 
 def test_the_index_serves_the_statement_made_for_it_and_no_other(corpus: Any, query: Query) -> None:
@@ -231,11 +280,12 @@ def test_the_index_serves_the_statement_made_for_it_and_no_other(corpus: Any, qu
     half = within(corpus, {"equals": {"key": "tenant", "value": 1}})
     with corpus.database.begin() as connection:
         for filter_in in (None, half):
-            by_index = plan(connection, vector._by_index(corpus.tables, Distance.COSINE, filter_in), query, corpus)
-            exact = plan(connection, vector._exact(corpus.tables, Distance.COSINE, filter_in), query, corpus)
+            by_index = plan(connection, index_statement(corpus.tables, Distance.COSINE, filter_in), query, corpus)
+            exact = plan(connection, exact_statement(corpus.tables, Distance.COSINE, filter_in), query, corpus)
             assert corpus.tables.vector_index_name in by_index
             assert "Seq Scan on vector_1" not in by_index
+            assert "Merge Append" not in by_index  # which would believe that the index brings rows in order
             assert corpus.tables.vector_index_name not in exact
-        capped = plan(connection, vector._capped(corpus.tables, Distance.COSINE, half, 10), query, corpus)
+        capped = plan(connection, capped_statement(corpus.tables, Distance.COSINE, half, 10), query, corpus)
         assert corpus.tables.vector_index_name not in capped
         assert "vector_1_document_idx" in capped
