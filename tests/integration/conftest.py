@@ -56,15 +56,19 @@ def _docker_answers() -> bool:
         client.close()
 
 
-def _run(url: str, statement: str, name: str, template: str = "template1") -> None:
+_CREATE = sql.SQL("CREATE DATABASE {name} TEMPLATE {template}")
+_DROP = sql.SQL("DROP DATABASE {name} WITH (FORCE)")
+
+
+def _run(url: str, statement: sql.SQL, name: str, template: str = "template1") -> None:
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(name=sql.Identifier(name), template=sql.Identifier(template)))
+        connection.execute(statement.format(name=sql.Identifier(name), template=sql.Identifier(template)))
 
 
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
     name = f"template_{uuid.uuid4().hex[:8]}"
-    _run(server_url, "CREATE DATABASE {name}", name)
+    _run(server_url, _CREATE, name)
     database = Database(DatabaseSettings(url=f"{server_url}/{name}"))
     bootstrap(database)
     migrate(database)
@@ -76,17 +80,17 @@ def template(server_url: str) -> str:
 def empty_database_url(server_url: str) -> Iterator[str]:
     """A database with nothing in it, for tests of migration itself."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    _run(server_url, "CREATE DATABASE {name}", name)
+    _run(server_url, _CREATE, name)
     yield f"{server_url}/{name}"
-    _run(server_url, "DROP DATABASE {name} WITH (FORCE)", name)
+    _run(server_url, _DROP, name)
 
 
 @pytest.fixture
 def database_url(server_url: str, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
-    _run(server_url, "CREATE DATABASE {name} TEMPLATE {template}", name, template)
+    _run(server_url, _CREATE, name, template)
     yield f"{server_url}/{name}"
-    _run(server_url, "DROP DATABASE {name} WITH (FORCE)", name)
+    _run(server_url, _DROP, name)
 
 
 @pytest.fixture

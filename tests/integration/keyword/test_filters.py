@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from psycopg import sql
+from tests.explain import Explain
 
 from ragindex_db import keyword
 from ragindex_db.engine import Database, DatabaseSettings
@@ -85,9 +86,7 @@ def test_rows_are_fetched_by_index_and_nothing_large_is_read_whole(large: Revisi
     query = words("cat", "any", "newt")
     with large.database.begin() as connection:
         statement = ranked(large.tables, shape_of(query))
-        compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
-        values = {**compiled.params, **parameters(query), "limit": 10, "want": 18}
-        lines = connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {compiled}", values).scalars().all()
+        lines = connection.execute(Explain(statement), {**parameters(query), "limit": 10, "want": 18}).scalars().all()
     scans = {line.strip().removeprefix("->").split("(")[0].strip() for line in lines if "Scan" in line}
     read_whole = {scan for scan in scans if scan.startswith("Seq Scan")}
     assert not [scan for scan in read_whole if "keyword_terms" in scan or "keyword_posting" in scan], lines
