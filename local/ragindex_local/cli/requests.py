@@ -68,7 +68,7 @@ def _ask(
     url: str | None,
     data: Path | None,
     json_: bool,
-) -> None:
+) -> dict[str, Any]:
     """Record the request under a value that was never used, and say what became of it."""
     where = address.find(url, data)
     database_url = where.database()
@@ -83,6 +83,7 @@ def _ask(
     else:
         message = f": {outcome['message']}" if outcome["message"] else ""
         say(f"{coloured(outcome['outcome'])} {name} {target}{message}")
+    return outcome
 
 
 def _recorded(database_url: str, uid: str, name: RequestName, value: str, timeout: float) -> dict[str, Any] | None:
@@ -140,8 +141,8 @@ def rebuild(index: IndexName, timeout: float, url: str | None, data: Path | None
     _ask(index, RequestName.REBUILD, "all", timeout, url, data, json_)
 
 
-def _of_revision(name: RequestName, summary: str, warning: str = "") -> Command:
-    """A command that names a revision. ``warning`` is shown when it was done, for what it means."""
+def _of_revision(name: RequestName, summary: str, meaning: str = "") -> Command:
+    """A command that names a revision. ``meaning`` is shown once it was carried out."""
 
     @command(name.value)
     @index_argument()
@@ -149,9 +150,9 @@ def _of_revision(name: RequestName, summary: str, warning: str = "") -> Command:
     @_timeout_option
     @service_options
     def act(index: IndexName, revision: str, timeout: float, url: str | None, data: Path | None, json_: bool) -> None:
-        _ask(index, name, revision, timeout, url, data, json_)
-        if warning and not json_:
-            note(warning)
+        outcome = _ask(index, name, revision, timeout, url, data, json_)
+        if meaning and not json_ and not outcome["message"]:
+            note(meaning)
 
     act.help = summary
     assert isinstance(act, Command)

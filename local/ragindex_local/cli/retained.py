@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragindex_core.errors import Conflict, NotFound
+from ragindex_core.errors import Conflict, InvalidInput, NotFound
 from ragindex_local.cli import address
 from ragindex_local.cli.command import command, data_option, json_option
 from ragindex_local.cli.output import ago, as_json, note, say, table
@@ -69,12 +70,18 @@ def purge(which: str, yes: bool, data: Path | None, json_: bool) -> None:
     with _opened(where) as database:
         row = _chosen(database.run(indexes.list_retained, where.installation), which)
         if not yes:
-            click.confirm(f"Drop all data of {row.full_name} ({row.uid})?", abort=True, err=True)
+            _confirm(row)
         _drop(database, row)
     if json_:
         as_json({"purged": _shown(row)})
     else:
         say(f"dropped all data of {row.full_name}")
+
+
+def _confirm(row: IndexRow) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInput.field("--yes", f"is needed to drop {row.full_name} where nobody can be asked")
+    click.confirm(f"Drop all data of {row.full_name} ({row.uid})?", abort=True, err=True)
 
 
 def _chosen(rows: list[IndexRow], which: str) -> IndexRow:

@@ -104,9 +104,9 @@ def _conditions(state: dict[str, Any]) -> Iterator[str]:
             continue
         bad = each["type"] in _QUIET_WHEN_FALSE
         shown = coloured("False" if bad else each["status"], each["status"])
-        yield f"{each['type']:<18} {shown:<7} {each['reason']}"
+        yield f"{each['type']:<18}{shown}{' ' * (8 - len(each['status']))}{each['reason']}"
         if each.get("message"):
-            yield indented(each["message"], " " * 19)
+            yield dim(indented(each["message"], " " * 26))
 
 
 def _ingestion(ingestion: dict[str, Any]) -> Iterator[str]:
