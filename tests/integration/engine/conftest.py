@@ -114,9 +114,7 @@ class Engine:
         return self.reconciler.reconcile(self.wanted, str(self.folder), release).observed
 
     def work(self) -> None:
-        Worker(
-            self.database, self.embedders, self.open_source, WorkerSettings(scratch=self.scratch, drain=True)
-        ).run()
+        Worker(self.database, self.embedders, self.open_source, WorkerSettings(scratch=self.scratch, drain=True)).run()
 
     def settle(self) -> Observed:
         """Reconcile and work until the index is up to date, or holds for somebody."""
@@ -177,5 +175,3 @@ def engine(database: Database, tmp_path: Path) -> Iterator[Engine]:
         scratch=scratch,
     )
     builds.close()
-
-
