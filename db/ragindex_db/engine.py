@@ -133,7 +133,11 @@ def _register_types(dbapi_connection: psycopg.Connection[Any], _record: object) 
 
 def _register_types_async(dbapi_connection: Any, _record: object) -> None:
     async def register(connection: psycopg.AsyncConnection[Any]) -> None:
-        await register_vector_async(connection)
+        try:
+            await register_vector_async(connection)
+        except psycopg.ProgrammingError as error:
+            # A connection that does not know the types would be of no use later either.
+            raise NotReady("the database has no extension vector yet: it is not migrated", 5) from error
 
     dbapi_connection.run_async(register)
 

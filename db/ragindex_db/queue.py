@@ -21,6 +21,8 @@ from ragindex_db.schema import documents, indexes, revision_documents, revisions
 
 LEASE = timedelta(seconds=90)
 _MOST_MESSAGE = 500
+#: What the queue's partial index holds.
+_UNFINISHED = ["Pending", "Processing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +48,30 @@ class Claim:
 
 
 def claim(connection: Connection, owner: str, limit: int, *, index_id: int | None = None) -> list[Claim]:
-    """Up to ``limit`` documents that are due, oldest first, of revisions that may be embedded."""
+    """Up to ``limit`` documents that are due, oldest first, of one revision that may be embedded.
+
+    Which one is left to chance among those with work, so that a large index does not keep a small one waiting.
+    """
     rd = revision_documents
-    due = (
-        sa.select(rd.c.revision_id, rd.c.document_id)
-        .join(revisions, revisions.c.id == rd.c.revision_id)
-        .join(indexes, indexes.c.id == rd.c.index_id)
+    with_work = (
+        sa.select(revisions.c.id)
+        .join(indexes, indexes.c.id == revisions.c.index_id)
         .where(
-            rd.c.state.in_(["Pending", "Processing"]),
-            rd.c.next_attempt_at <= sa.func.now(),
-            revisions.c.state.in_(["Building", "Active"]),
-            revisions.c.tables_ready,
-            revisions.c.embedding_allowed,
-            sa.not_(indexes.c.suspended),
-            indexes.c.retained_at.is_(None),
+            *_may_be_embedded(),
+            sa.exists().where(rd.c.revision_id == revisions.c.id, *_due()),
         )
-        .order_by(rd.c.next_attempt_at, rd.c.document_id)
-        .limit(limit)
-        .with_for_update(of=rd, skip_locked=True)
+        .order_by(sa.func.random())
+        .limit(1)
     )
     if index_id is not None:
-        due = due.where(rd.c.index_id == index_id)
+        with_work = with_work.where(revisions.c.index_id == index_id)
+    due = (
+        sa.select(rd.c.revision_id, rd.c.document_id)
+        .where(rd.c.revision_id == with_work.scalar_subquery(), *_due())
+        .order_by(rd.c.next_attempt_at, rd.c.document_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
     chosen = due.cte("due")
     claimed = (
         sa.update(rd)
@@ -247,19 +252,28 @@ def next_due_seconds(connection: Connection, *, index_id: int | None = None) -> 
         sa.select(sa.extract("epoch", sa.func.min(rd.c.next_attempt_at) - sa.func.now()))
         .join(revisions, revisions.c.id == rd.c.revision_id)
         .join(indexes, indexes.c.id == rd.c.index_id)
-        .where(
-            rd.c.state.in_(["Pending", "Processing"]),
-            revisions.c.state.in_(["Building", "Active"]),
-            revisions.c.tables_ready,
-            revisions.c.embedding_allowed,
-            sa.not_(indexes.c.suspended),
-            indexes.c.retained_at.is_(None),
-        )
+        .where(rd.c.state.in_(_UNFINISHED), *_may_be_embedded())
     )
     if index_id is not None:
         statement = statement.where(rd.c.index_id == index_id)
     value = connection.execute(statement).scalar_one()
     return None if value is None else float(value)
+
+
+def _due() -> tuple[sa.ColumnElement[bool], ...]:
+    rd = revision_documents.c
+    return rd.state.in_(_UNFINISHED), rd.next_attempt_at <= sa.func.now()
+
+
+def _may_be_embedded() -> tuple[sa.ColumnElement[bool], ...]:
+    """Of a revision and its index, joined."""
+    return (
+        revisions.c.state.in_(["Building", "Active"]),
+        revisions.c.tables_ready,
+        revisions.c.embedding_allowed,
+        sa.not_(indexes.c.suspended),
+        indexes.c.retained_at.is_(None),
+    )
 
 
 def new_owner() -> str:

@@ -90,7 +90,7 @@ def _bar(revision: Revision) -> str:
 
 def _worth_a_line(state: str) -> bool:
     """Without a terminal, not every document is news."""
-    return not state.startswith("[") or "] 0/" in state
+    return not state.startswith("[")
 
 
 def _is_settled(outcome: Outcome) -> bool:

@@ -164,6 +164,7 @@ class Performer:
                 tables,
                 m=action.m,
                 ef_construction=action.ef_construction,
+                distance=self.wanted.spec.embedding.distance,
             ),
         )
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -159,18 +158,14 @@ class Worker:
                 self._await_work(seen, pause)
 
     def _process(self, pipeline: Pipeline, claims: Sequence[Claim]) -> None:
-        for revision_id, group in groupby(sorted(claims, key=lambda c: c.revision_id), lambda c: c.revision_id):
-            mine = list(group)
-            try:
-                target = self._target(revision_id, mine[0].index_id)
-            except RagIndexError as error:
-                log.warning("cannot work on revision", extra={"revision": revision_id, "why": str(error)})
-                for claim in mine:
-                    self._database.run(
-                        queue.failed, claim, DocumentReason.EMBEDDING_FAILED, str(error), _MENDED_BY_HAND
-                    )
-            else:
-                pipeline.process(mine, target)
+        try:
+            target = self._target(claims[0].revision_id, claims[0].index_id)
+        except RagIndexError as error:
+            log.warning("cannot work on revision", extra={"revision": claims[0].revision_id, "why": str(error)})
+            for claim in claims:
+                self._database.run(queue.failed, claim, DocumentReason.EMBEDDING_FAILED, str(error), _MENDED_BY_HAND)
+        else:
+            pipeline.process(claims, target)
 
     def _target(self, revision_id: int, index_id: int) -> Target:
         with self._database.begin() as connection:
@@ -185,7 +180,11 @@ class Worker:
             return self.open_source(index, by_name[name])
 
         embedder = self._embedders.of(revision, spec)
-        return Target(index, spec, revision, CachingEmbedder(self._database, embedder, self._wait), open_source)
+        target = Target(index, spec, revision, CachingEmbedder(self._database, embedder, self._wait), open_source)
+        if revision.effective_max_tokens != target.rules.max_tokens:
+            with self._database.begin() as connection:
+                revisions.update(connection, revision.id, effective_max_tokens=target.rules.max_tokens)
+        return target
 
     def open_source(self, index: IndexRow, source: SourceSpec) -> Source:
         if source.uploads is not None:

@@ -110,6 +110,9 @@ class Pipeline:
 
     def _prepare(self, claim: Claim, target: Target) -> _Prepared | None:
         """None when the bytes are those that are indexed already."""
+        if claim.attempts > target.spec.ingestion.max_attempts_per_document:
+            # Only workers that died in the middle leave a document with more attempts than it may have.
+            raise DocumentRejected(DocumentReason.POISON, f"the worker died on it {claim.attempts - 1} times")
         source = target.open_source(claim.source)
         with tempfile.NamedTemporaryFile(dir=self._scratch) as file:
             fetched = source.fetch(claim.key, file, target.spec.ingestion.max_object_bytes)  # type: ignore[arg-type]

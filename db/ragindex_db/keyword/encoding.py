@@ -99,9 +99,11 @@ def posting_rows(
     A sparse vector is sent as dimensions, count, zero, the indices from 0, the values.
     """
     terms, slots, impacts = postings
+    if not len(terms):  # chunks without a word in them
+        return
     order = np.argsort(terms, kind="stable")
     ordered = terms[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(ordered) else ordered
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     ends = np.append(starts[1:], len(ordered))
     indices = slots[order].astype(">i4").tobytes()
     values = impacts[order].astype(">f4").tobytes()

@@ -192,7 +192,8 @@ def posting_row(tables: KeywordTables, term: Number) -> tuple[sa.FromClause, Num
     return row, sa.func.array_position(row.c.terms, term)
 
 
-def question(tables: KeywordTables, shape: Shape) -> Question:
+def question(tables: KeywordTables, shape: Shape, *, impacts: bool = False) -> Question:
+    """``impacts``: whether the postings are to hold their vectors, which are not needed to score given chunks."""
     terms = tuple(sa.bindparam(f"term_{place}", type_=sa.BigInteger) for place in range(shape.size))
     array = array_of(*terms, of=sa.BigInteger)
     unsealed = fenced(
@@ -215,7 +216,7 @@ def question(tables: KeywordTables, shape: Shape) -> Question:
             tables.segment.c.segment_id,
             asked.c.term,
             row.c.chunks[found].label("chunks"),
-            row.c.impacts[found].label("impacts"),
+            *([row.c.impacts[found].label("impacts")] if impacts else []),
         )
         .select_from(tables.segment.join(asked, sa.true()).join(row, sa.true()))
         .where(asked.c.term == sa.any_(row.c.terms))

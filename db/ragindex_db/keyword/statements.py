@@ -56,7 +56,7 @@ def ranked_among(tables: KeywordTables, shape: Shape) -> sa.Select[Any]:
 def ranked(tables: KeywordTables, shape: Shape) -> sa.CompoundSelect[Any]:
     """The ``limit`` best among about ``want`` candidates, and before them a row without a chunk that holds the
     threshold: 0 when every matching chunk was a candidate."""
-    q = question(tables, shape)
+    q = question(tables, shape, impacts=True)
     slots = slot_scores(q)
     passed = threshold(q, slots)
     unsealed = sa.select(q.head.c.chunk_id, q.head.c.document_id, q.score(q.head).label("score"))
