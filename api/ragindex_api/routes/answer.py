@@ -25,10 +25,21 @@ _EVENTS = """\
 `stream`) or `error` (a problem document); a comment every 15 s. Text from a `[` on is held until its marker is
 verified."""
 
+#: One event, as descriptions of streams have it: its name, and its data as text.
+_EVENT = {
+    "type": "object",
+    "description": _EVENTS,
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "examples": ["retrieval", "token", "citation", "done", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+
 
 def _replies() -> Replies:
     found = replies(200, "The answer, or its events.", AnswerResponse, problems=(400, 404, 413, 415, 422, 429, 502))
-    found[200]["content"]["text/event-stream"] = {"schema": {"type": "string", "description": _EVENTS}}
+    found[200]["content"]["text/event-stream"] = {"schema": _EVENT}
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Path, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 from ragindex_api.problems import Kind, ProblemError
 from ragindex_core.errors import FieldProblem, InvalidInput, NotFound
@@ -29,11 +29,9 @@ INDEX = "/v1/indexes/{namespace}/{name}"
 DOCUMENT = f"{INDEX}/documents/{{document_id}}"
 
 
-class Json(Response):
-    media_type = "application/json"
-
-    def __init__(self, content: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
-        super().__init__(orjson.dumps(content), status_code, headers)
+class Json(JSONResponse):
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
 
 
 def number_of(document_id: str) -> int:

@@ -165,7 +165,7 @@ def router(wired: Wired) -> APIRouter:
             **replies(200, "", problems=(404, 410, 422)),
             200: {
                 "description": "The text that spans point into, in code points.",
-                "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}},
+                "content": {"text/plain": {"schema": {"type": "string"}}},
                 "headers": {"ETag": {"description": "The version.", "schema": {"type": "string"}}},
             },
         },

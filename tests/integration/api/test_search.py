@@ -11,6 +11,7 @@ from tests.integration.api.library import Library, Service
 from ragindex_api.wire.search import BatchResponse, SearchResponse
 from ragindex_core.errors import Unavailable
 from ragindex_core.ports import InputType
+from ragindex_core.testing.embedder import HashEmbedder
 from ragindex_db.indexes import IndexRow
 
 SEARCH = "/v1/indexes/hr/handbook/search"
@@ -24,60 +25,58 @@ def search(api: httpx2.Client, **body: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.usefixtures("handbook")
 class TestWhatComesBack:
     @pytest.mark.parametrize("mode", ["vector", "keyword", "hybrid"])
-    def test_the_passage_that_answers_comes_first(self, api: httpx2.Client, mode: str) -> None:
-        best = search(api, query="days of annual leave", mode=mode)["results"][0]
+    def test_the_passage_that_answers_comes_first(self, reading: httpx2.Client, mode: str) -> None:
+        best = search(reading, query="days of annual leave", mode=mode)["results"][0]
         assert "thirty days" in best["text"]
         assert best["document"]["uri"].endswith("leave.txt")
         assert best["metadata"]["department"] == "hr"
 
-    def test_each_arm_that_ran_gives_its_score(self, api: httpx2.Client) -> None:
-        assert set(search(api, query="badge", mode="hybrid")["results"][0]["scores"]) == {"vector", "keyword"}
-        assert set(search(api, query="badge", mode="keyword")["results"][0]["scores"]) == {"keyword"}
-        assert set(search(api, query="badge", mode="vector")["results"][0]["scores"]) == {"vector"}
+    def test_each_arm_that_ran_gives_its_score(self, reading: httpx2.Client) -> None:
+        assert set(search(reading, query="badge", mode="hybrid")["results"][0]["scores"]) == {"vector", "keyword"}
+        assert set(search(reading, query="badge", mode="keyword")["results"][0]["scores"]) == {"keyword"}
+        assert set(search(reading, query="badge", mode="vector")["results"][0]["scores"]) == {"vector"}
 
-    def test_a_vector_takes_the_place_of_the_embedding_alone(self, api: httpx2.Client, library: Library) -> None:
-        vector = library.embedder.embed(["annual leave"], InputType.QUERY).vectors[0].tolist()
-        found = search(api, query="badge", vector=vector, mode="vector")
+    def test_a_vector_takes_the_place_of_the_embedding_alone(self, reading: httpx2.Client) -> None:
+        vector = HashEmbedder(64).embed(["annual leave"], InputType.QUERY).vectors[0].tolist()
+        found = search(reading, query="badge", vector=vector, mode="vector")
         assert "leave" in found["results"][0]["text"].lower()
         assert found["usage"]["embedding_tokens"] == 0
 
-    def test_a_filter_leaves_only_what_matches(self, api: httpx2.Client) -> None:
-        found = search(api, query="office badge leave", filter={"equals": {"key": "year", "value": 2023}})
+    def test_a_filter_leaves_only_what_matches(self, reading: httpx2.Client) -> None:
+        found = search(reading, query="office badge leave", filter={"equals": {"key": "year", "value": 2023}})
         assert {result["metadata"]["department"] for result in found["results"]} == {"finance"}
 
-    def test_grouping_keeps_one_chunk_a_document(self, api: httpx2.Client) -> None:
-        found = search(api, query="a", mode="vector", group_by="document", top_k=50)
+    def test_grouping_keeps_one_chunk_a_document(self, reading: httpx2.Client) -> None:
+        found = search(reading, query="a", mode="vector", group_by="document", top_k=50)
         ids = [result["document"]["id"] for result in found["results"]]
         assert len(ids) == len(set(ids)) == 3
 
-    def test_a_span_points_into_the_content(self, api: httpx2.Client) -> None:
-        best = search(api, query="travel expenses")["results"][0]
-        content = api.get(
+    def test_a_span_points_into_the_content(self, reading: httpx2.Client) -> None:
+        best = search(reading, query="travel expenses")["results"][0]
+        content = reading.get(
             f"/v1/indexes/hr/handbook/documents/{best['document']['id']}/content",
             params={"version": best["document"]["version"]},
         ).text
         assert content[best["span"]["start"] : best["span"]["end"]] == best["text"]
 
-    def test_several_searches_are_answered_from_one_revision(self, api: httpx2.Client) -> None:
-        response = api.post(SEARCH, json={"searches": [{"query": "leave"}, {"query": "badge", "mode": "keyword"}]})
+    def test_several_searches_are_answered_from_one_revision(self, reading: httpx2.Client) -> None:
+        response = reading.post(SEARCH, json={"searches": [{"query": "leave"}, {"query": "badge", "mode": "keyword"}]})
         BatchResponse.model_validate(response.json())
         first, second = response.json()["searches"]
         assert first["revision"] == second["revision"]
         assert "badge" in second["results"][0]["text"]
 
-    def test_an_explanation_is_given_only_when_asked_for(self, api: httpx2.Client) -> None:
-        assert "explain" not in search(api, query="leave")
-        assert search(api, query="leave", explain=True)["explain"]["mode"] == "hybrid"
+    def test_an_explanation_is_given_only_when_asked_for(self, reading: httpx2.Client) -> None:
+        assert "explain" not in search(reading, query="leave")
+        assert search(reading, query="leave", explain=True)["explain"]["mode"] == "hybrid"
 
-    def test_the_same_question_is_embedded_once(self, api: httpx2.Client) -> None:
-        assert search(api, query="how many days")["usage"]["embedding_tokens"] > 0
-        assert search(api, query="how many days")["usage"]["embedding_tokens"] == 0
+    def test_the_same_question_is_embedded_once(self, reading: httpx2.Client) -> None:
+        assert search(reading, query="how many days")["usage"]["embedding_tokens"] > 0
+        assert search(reading, query="how many days")["usage"]["embedding_tokens"] == 0
 
 
-@pytest.mark.usefixtures("handbook")
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("body", "field"),
@@ -102,30 +101,30 @@ class TestWhatIsRefused:
             ),
         ],
     )
-    def test_the_problem_names_the_field(self, api: httpx2.Client, body: dict[str, Any], field: str) -> None:
-        response = api.post(SEARCH, json=body)
+    def test_the_problem_names_the_field(self, reading: httpx2.Client, body: dict[str, Any], field: str) -> None:
+        response = reading.post(SEARCH, json=body)
         assert response.status_code == 422
         assert response.headers["content-type"] == "application/problem+json"
         assert [error["field"] for error in response.json()["errors"]] == [field]
 
-    def test_a_body_that_is_not_json(self, api: httpx2.Client) -> None:
-        response = api.post(SEARCH, content=b"{", headers={"content-type": "application/json"})
+    def test_a_body_that_is_not_json(self, reading: httpx2.Client) -> None:
+        response = reading.post(SEARCH, content=b"{", headers={"content-type": "application/json"})
         assert (response.status_code, response.json()["type"]) == (400, "urn:ragindex:problem:malformed-request")
 
-    def test_a_body_of_another_type(self, api: httpx2.Client) -> None:
-        assert api.post(SEARCH, content=b"q=1", headers={"content-type": "text/plain"}).status_code == 415
+    def test_a_body_of_another_type(self, reading: httpx2.Client) -> None:
+        assert reading.post(SEARCH, content=b"q=1", headers={"content-type": "text/plain"}).status_code == 415
 
-    def test_a_body_that_is_too_large(self, api: httpx2.Client) -> None:
-        response = api.post(SEARCH, content=b" " * 1_100_000, headers={"content-type": "application/json"})
+    def test_a_body_that_is_too_large(self, reading: httpx2.Client) -> None:
+        response = reading.post(SEARCH, content=b" " * 1_100_000, headers={"content-type": "application/json"})
         assert response.status_code == 413
 
-    def test_an_unknown_parameter(self, api: httpx2.Client) -> None:
-        response = api.post(SEARCH, params={"top_k": 3}, json={"query": "x"})
+    def test_an_unknown_parameter(self, reading: httpx2.Client) -> None:
+        response = reading.post(SEARCH, params={"top_k": 3}, json={"query": "x"})
         assert [error["field"] for error in response.json()["errors"]] == ["top_k"]
 
     @pytest.mark.parametrize("path", ["/v1/indexes/hr/nothing/search", "/v1/indexes/HR/handbook/search", "/v1/x"])
-    def test_what_is_not_there(self, api: httpx2.Client, path: str) -> None:
-        response = api.post(path, json={"query": "x"})
+    def test_what_is_not_there(self, reading: httpx2.Client, path: str) -> None:
+        response = reading.post(path, json={"query": "x"})
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
 
