@@ -139,6 +139,15 @@ def test_an_empty_index_and_an_empty_question_find_nothing(revision: Revision) -
     assert revision.search(words("a"), limit=0) == []
 
 
+def test_chunks_without_words_are_sealed_and_never_found(revision: Revision) -> None:
+    revision.write(chunk(1, 1, []), chunk(2, 1, []))
+    revision.seal()
+    assert revision.search(words("a")) == []
+    revision.write(chunk(3, 2, ["a"]))
+    revision.seal()
+    assert revision.search(words("a")) == revision.expected(words("a"), 10)
+
+
 def test_evidence_weighs_each_word_by_how_telling_it_is(revision: Revision) -> None:
     revision.write(*[chunk(n, n, ["the", "rare"] if n == 1 else ["the"]) for n in range(1, 41)])
     shown = revision.database.run(keyword.evidence, revision.tables, words("the", "rare"), [1, 2, 99])
