@@ -44,8 +44,8 @@ class SealResult:
 
     @property
     def idle(self) -> bool:
-        """Whether calling again at once would find nothing to do."""
-        return not self.busy and self.sealed == 0 and self.rewritten == 0
+        """Whether calling again at once would do nothing: nothing is left, or another sealer is at it."""
+        return self.sealed == 0 and self.rewritten == 0
 
 
 @dataclass(frozen=True, slots=True)
