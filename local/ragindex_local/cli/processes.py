@@ -12,8 +12,8 @@ import click
 
 from ragindex_core.errors import Misconfigured, NotReady
 from ragindex_local.cli import address
-from ragindex_local.cli.command import command
-from ragindex_local.cli.output import say
+from ragindex_local.cli.command import command, json_option
+from ragindex_local.cli.output import as_json, say
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -62,7 +62,8 @@ def up(given: tuple[Path, ...], data: Path, host: str, port: int, metrics_port: 
 @click.option(
     "--timeout", type=click.FloatRange(min=0), default=300.0, show_default=True, metavar="SECONDS", help="With --wait."
 )
-def migrate(wait: bool, bootstrap: bool, timeout: float) -> None:
+@json_option
+def migrate(wait: bool, bootstrap: bool, timeout: float, json_: bool) -> None:
     """Bring the database of RAGINDEX_DATABASE_URL to the version that this RagIndex needs."""
     from ragindex_db import migrate as migrations
     from ragindex_db.engine import Database, DatabaseSettings
@@ -78,9 +79,13 @@ def migrate(wait: bool, bootstrap: bool, timeout: float) -> None:
             if bootstrap:
                 migrations.bootstrap(database)
             migrations.migrate(database)
-        say(f"the database is at version {database.run(migrations.current_version)}")
+        version = database.run(migrations.current_version)
     finally:
         database.close()
+    if json_:
+        as_json({"version": version})
+    else:
+        say(f"the database is at version {version}")
 
 
 def _wait(database: Database, timeout: float) -> None:
