@@ -25,11 +25,12 @@ __all__ = ["AsyncDatabase", "Connection", "Database", "DatabaseSettings", "trans
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Per session: vector searches must see their own parameters when they are planned, nothing here pays for JIT, and a
-#: role that happens to be called ragindex must not make its schema the default one.
+#: Per session: vector searches must see their own parameters when they are planned, nothing here pays for JIT, the
+#: keyword arm adds up its vectors in memory, and a role that happens to be called ragindex must not make its schema
+#: the default one.
 _SESSION = (
     "-c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
-    " -c search_path=public"
+    " -c search_path=public -c work_mem=64MB"
 )
 
 

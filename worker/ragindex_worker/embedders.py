@@ -19,7 +19,7 @@ class Embedders:
         self._lock = threading.Lock()
 
     def of(self, revision: RevisionRow, spec: RagIndexSpec) -> Embedder:
-        """The embedder that ``revision`` was built with; its endpoint is the spec's, for that makes no vector differ."""
+        """The embedder that ``revision`` was built with; its endpoint is the spec's: that makes no vector differ."""
         built = complete(dict(revision.projection))
         endpoint = spec.embedding.endpoint_ref
         choice = EmbeddingChoice(

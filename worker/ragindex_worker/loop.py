@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from ragindex_core.document import DocumentReason
 from ragindex_core.errors import DocumentRejected, RagIndexError, Unavailable
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
-from ragindex_core.document import DocumentReason
 from ragindex_db import indexes, keyword, queue, revisions, runs, search
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
@@ -30,6 +30,7 @@ from ragindex_worker.uploads import UploadsSource
 
 log = logging.getLogger(__name__)
 
+_SEAL_WHOLE, _SEAL_REST = 960, 64  # chunks
 _SEAL_VECTORS = 500  # an insert into the graph costs milliseconds: short transactions
 _CLAIM = 8  # documents a thread takes at a time: enough to fill a batch of the model, few enough to lose
 _LOOK_EVERY = 15.0  # seconds; signals make it sooner
@@ -196,8 +197,11 @@ class Worker:
 
         def step() -> float | None:
             more = False
+            # Under way, only whole segments; when all is done, what is left over too.
+            idle = self._database.run(queue.next_due_seconds, index_id=self._settings.index_id) is None
+            least = _SEAL_REST if idle else _SEAL_WHOLE
             for revision in self._database.run(revisions.searchable, self._settings.index_id):
-                more |= not self._database.run(keyword.seal, revision.tables.keyword).idle
+                more |= not self._database.run(keyword.seal, revision.tables.keyword, least).idle
                 more |= self._database.run(search.seal_vectors, revision.tables, _SEAL_VECTORS) > 0
             return 0.0 if more else _LOOK_EVERY
 

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
 from tests.integration.local.running import Running, eventually
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes through /proc")
@@ -88,8 +87,9 @@ def test_an_edit_of_chunking_under_queries_fails_none_and_mixes_none(running: Ru
 
 
 def _active(running: Running) -> str | None:
-    found = running.object_now()
-    return (found or {}).get("status", {}).get("activeRevision", {}).get("id")
+    found = running.object_now() or {}
+    active: str | None = found.get("status", {}).get("activeRevision", {}).get("id")
+    return active
 
 
 def test_kill_nine_loses_nothing_and_leaves_nothing(running: Running) -> None:
