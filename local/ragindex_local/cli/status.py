@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ragindex_core.object.reasons import ConditionType, Reason
 from ragindex_local.cli import address
 from ragindex_local.cli.command import command, index_argument, service_options
 from ragindex_local.cli.output import ago, as_json, coloured, dim, indented, say, strong, table
@@ -91,6 +92,8 @@ def one(item: dict[str, Any]) -> str:
     rows = list(_revisions(state))
     if rows:
         parts += ["", table(("REVISION", "STATE", "MODEL", "DIMENSIONS", "DOCUMENTS", "CHUNKS", "PROMOTED"), rows)]
+    if steps := list(_next_steps(item, state)):
+        parts += ["", *steps]
     handled = state.get("handled", {})
     if handled:
         parts += ["", table(("REQUEST", "VALUE", "OUTCOME", "WHEN", "MESSAGE"), _handled(handled))]
@@ -107,6 +110,22 @@ def _conditions(state: dict[str, Any]) -> Iterator[str]:
         yield f"{each['type']:<18}{shown}{' ' * (8 - len(each['status']))}{each['reason']}"
         if each.get("message"):
             yield dim(indented(each["message"], " " * 26))
+
+
+def _next_steps(item: dict[str, Any], state: dict[str, Any]) -> Iterator[str]:
+    """What waits for a person, as the command to type."""
+    metadata = item["metadata"]
+    index = f"{metadata['namespace']}/{metadata['name']}"
+    pending = state.get("pendingRevision", {}).get("id")
+    match condition(item, ConditionType.PROGRESSING)["reason"]:
+        case Reason.AWAITING_PROMOTION | Reason.TOO_FEW_DOCUMENTS:
+            yield f"To let the new revision serve:  ragindex promote {index} {pending}"
+        case Reason.AWAITING_APPROVAL:
+            yield f"To pay for it:  ragindex approve {index} {pending}"
+        case Reason.SOURCE_SHRUNK:
+            yield f"To delete what is gone:  ragindex accept-shrink {index} {state['ingestion']['lastRun']}"
+    if state.get("documents", {}).get("failed"):
+        yield f"To see what failed:  ragindex documents {index} --state Failed"
 
 
 def _ingestion(ingestion: dict[str, Any]) -> Iterator[str]:

@@ -163,6 +163,25 @@ def test_times_are_told_from_now(moment: str | None, text: str) -> None:
     assert ago(moment, datetime(2026, 1, 1, 12, tzinfo=UTC)) == text
 
 
+@pytest.mark.parametrize(
+    ("reason", "command"),
+    [
+        ("AwaitingPromotion", "ragindex promote hr/book r2"),
+        ("AwaitingApproval", "ragindex approve hr/book r2"),
+        ("SourceShrunk", "ragindex accept-shrink hr/book 41"),
+        ("UpToDate", "ragindex documents hr/book --state Failed"),
+    ],
+)
+def test_status_says_what_to_type(reason: str, command: str) -> None:
+    status = {
+        "conditions": [{"type": "Progressing", "status": "False", "reason": reason}],
+        "pendingRevision": {"id": "r2", "provider": "Local", "model": "m", "dimensions": 3},
+        "ingestion": {"lastRun": "41"},
+        "documents": {"failed": 1},
+    }
+    assert command in one({"metadata": {"namespace": "hr", "name": "book"}, "spec": {}, "status": status})
+
+
 def test_status_shows_what_is_wrong_and_keeps_quiet_about_the_rest() -> None:
     conditions = [
         {"type": "Ready", "status": "True", "reason": "Serving", "message": "answers"},
