@@ -17,6 +17,9 @@ from ragindex_db.schema import embedding_cache
 
 #: An entry's use is noted at most this often, so that a lookup is seldom a write.
 _USE_NOTED_EVERY = timedelta(hours=12)
+#: Of an entry beside its vector: key, index, time and what PostgreSQL adds to a row.
+_ROW_BYTES = 100
+_LARGEST_ROW = _ROW_BYTES + 4 * 4000
 
 
 def key(text: str, *, provider: str, model: str, dimensions: int, input_type: str) -> bytes:
@@ -70,21 +73,29 @@ def forget(connection: Connection, index_id: int, keys: Collection[bytes], kept:
 
 
 def trim(connection: Connection, most_bytes: int) -> int:
-    """Bring the cache below its size; the number of entries removed."""
-    size = connection.execute(
-        sa.select(sa.func.pg_total_relation_size(sa.func.to_regclass("ragindex.embedding_cache")))
-    ).scalar_one()
-    if size <= most_bytes:
-        return 0
-    oldest = (
-        sa.select(embedding_cache.c.index_id, embedding_cache.c.key)
-        .order_by(embedding_cache.c.last_used_at)
-        .limit(10_000)
-        .with_for_update(skip_locked=True)
-        .cte("oldest")
-    )
-    return connection.execute(
-        sa.delete(embedding_cache).where(
-            embedding_cache.c.index_id == oldest.c.index_id, embedding_cache.c.key == oldest.c.key
+    """Bring the cache below its size, least recently used out first; the number of entries removed.
+
+    Counts what the entries hold, not what the table takes: that shrinks only when it is vacuumed.
+    """
+    size = sa.func.octet_length(embedding_cache.c.vector) + _ROW_BYTES
+    held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(size), 0))).scalar_one()
+    excess, removed = int(held) - most_bytes, 0
+    while excess > 0:
+        oldest = (
+            sa.select(embedding_cache.c.index_id, embedding_cache.c.key)
+            .order_by(embedding_cache.c.last_used_at, embedding_cache.c.key)
+            .limit(min(excess // _LARGEST_ROW + 1, 10_000))
+            .with_for_update(skip_locked=True)
+            .cte("oldest")
         )
-    ).rowcount
+        gone = connection.execute(
+            sa.delete(embedding_cache)
+            .where(embedding_cache.c.index_id == oldest.c.index_id, embedding_cache.c.key == oldest.c.key)
+            .returning(size)
+        ).scalars()
+        sizes = list(gone)
+        if not sizes:
+            break
+        excess -= sum(sizes)
+        removed += len(sizes)
+    return removed

@@ -11,6 +11,7 @@ from typing import Any
 from ragindex_core.analysis import ANALYSER_VERSION
 from ragindex_core.errors import NotFound
 from ragindex_core.object.resource import RagIndex, knowledge_base_id
+from ragindex_core.object.spec import EmbeddingProvider
 from ragindex_core.reconcile import actions as act
 from ragindex_core.reconcile.observed import Workers
 from ragindex_db import indexes, queue, requests, revisions, runs, search, signals
@@ -125,7 +126,9 @@ class Performer:
             revision = self._revision(connection, action.revision)
             characters, unparsed = revisions.queued_characters(connection, revision.id)
             tokens = int((characters + unparsed * _TEXT_SHARE) / _CHARACTERS_A_TOKEN)
-            revisions.update(connection, revision.id, estimated_tokens=tokens)
+            # What runs on one's own processors has no price; of a provider's we do not know it.
+            cost = 0 if self.wanted.spec.embedding.provider is EmbeddingProvider.LOCAL else None
+            revisions.update(connection, revision.id, estimated_tokens=tokens, estimated_cost_micro_usd=cost)
 
     @_do.register
     def _approve(self, action: act.Approve) -> None:

@@ -17,7 +17,7 @@ from ragindex_core.errors import DocumentRejected, RagIndexError, Unavailable
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
-from ragindex_db import indexes, keyword, queue, revisions, runs, search
+from ragindex_db import cache, indexes, keyword, queue, revisions, runs, search, uploads
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
@@ -35,6 +35,7 @@ _SEAL_VECTORS = 500  # an insert into the graph costs milliseconds: short transa
 _CLAIM = 8  # documents a thread takes at a time: enough to fill a batch of the model, few enough to lose
 _LOOK_EVERY = 15.0  # seconds; signals make it sooner
 _RENEW_EVERY = 25.0
+_TIDY_EVERY = 3600.0
 #: What no document is to blame for (a model that cannot be opened) is tried until someone has mended it.
 _MENDED_BY_HAND = timedelta(seconds=30)
 
@@ -49,6 +50,7 @@ class WorkerSettings:
     threads: int = 2
     index_id: int | None = None  # only this index, as in a Job
     drain: bool = False  # end when nothing is pending or leased
+    cache_bytes: int = 2 << 30  # the embedding cache is kept below this
 
 
 class Worker:
@@ -76,6 +78,7 @@ class Worker:
         ]
         helpers = [
             threading.Thread(target=self._seal_loop, name="sealing"),
+            threading.Thread(target=self._tidy_loop, name="tidying"),
             threading.Thread(target=self._keep_leases, name="leases"),
         ]
         for thread in [*threads, *helpers]:
@@ -206,6 +209,17 @@ class Worker:
             return 0.0 if more else _LOOK_EVERY
 
         self._loop(step)
+
+    def _tidy_loop(self) -> None:
+        """What nobody waits for: uploads that were never finished, embeddings that nobody used for long."""
+
+        while not self._stopping.is_set():
+            try:
+                self._database.run(uploads.sweep)
+                self._database.run(cache.trim, self._settings.cache_bytes)
+            except RagIndexError as error:
+                log.warning("could not tidy up", extra={"why": str(error)})
+            self._stopping.wait(_TIDY_EVERY)
 
     @contextmanager
     def _holding(self, claims: Sequence[Claim]) -> Iterator[None]:
