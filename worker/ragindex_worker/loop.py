@@ -163,7 +163,7 @@ class Worker:
 
     def _process(self, pipeline: Pipeline, claims: Sequence[Claim]) -> None:
         try:
-            target = self._target(claims[0].revision_id, claims[0].index_id)
+            target = self.target(claims[0].revision_id, claims[0].index_id)
         except RagIndexError as error:
             log.warning("cannot work on revision", extra={"revision": claims[0].revision_id, "why": str(error)})
             for claim in claims:
@@ -171,7 +171,8 @@ class Worker:
         else:
             pipeline.process(claims, target)
 
-    def _target(self, revision_id: int, index_id: int) -> Target:
+    def target(self, revision_id: int, index_id: int) -> Target:
+        """What a revision's documents are built with, read anew for each group: the spec may have changed."""
         with self._database.begin() as connection:
             index = indexes.get(connection, index_id)
             revision = revisions.get(connection, revision_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from copy import deepcopy
@@ -17,7 +18,7 @@ from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
 from ragindex_core.reconcile.observed import Observed, Workers
 from ragindex_core.testing.embedder import HashEmbedder
-from ragindex_db import documents, indexes, requests, revisions
+from ragindex_db import documents, indexes, queue, requests, revisions, runs
 from ragindex_db.documents import DocumentRow
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
@@ -27,6 +28,10 @@ from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
 from ragindex_providers.sources import DirectoryChoice, open_source
 from ragindex_worker.loop import Worker, WorkerSettings
+from ragindex_worker.parsing.sandbox import Sandbox
+from ragindex_worker.pipeline import Pipeline
+from ragindex_worker.sync import SyncRunner
+from ragindex_worker.uploads import UploadsSource
 
 
 class Workforce:
@@ -81,6 +86,7 @@ class Engine:
     reconciler: Reconciler
     embedders: Embedders
     scratch: Path
+    built: threading.Event
     document: dict[str, Any] = field(default_factory=lambda: deepcopy(OBJECT))
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
     generation: int = 1
@@ -115,6 +121,32 @@ class Engine:
 
     def work(self) -> None:
         Worker(self.database, self.embedders, self.open_source, WorkerSettings(scratch=self.scratch, drain=True)).run()
+
+    def sync_only(self) -> None:
+        """Carry out the run that waits."""
+        run = self.database.run(runs.claim, queue.new_owner())
+        assert run is not None
+        SyncRunner(self.database, self.open_source_or_uploads, lambda: False).perform(run, self.row)
+
+    def work_due(self) -> None:
+        """What is due now and nothing that is due later."""
+        run = self.database.run(runs.claim, queue.new_owner())
+        if run is not None:
+            SyncRunner(self.database, self.open_source_or_uploads, lambda: False).perform(run, self.row)
+            self.reconcile()
+        worker = Worker(self.database, self.embedders, self.open_source, WorkerSettings(scratch=self.scratch))
+        with Sandbox() as sandbox:
+            pipeline = Pipeline(self.database, sandbox, self.scratch, lambda: False)
+            while claims := self.database.run(queue.claim, queue.new_owner(), 8):
+                pipeline.process(claims, worker.target(claims[0].revision_id, claims[0].index_id))
+
+    def open_source_or_uploads(self, index: IndexRow, source: SourceSpec) -> Source:
+        if source.uploads is not None:
+            return UploadsSource(self.database, index.id, source.name)
+        return self.open_source(index, source)
+
+    def await_builds(self) -> None:
+        assert self.built.wait(60)
 
     def settle(self) -> Observed:
         """Reconcile and work until the index is up to date, or holds for somebody."""
@@ -166,12 +198,14 @@ def engine(database: Database, tmp_path: Path) -> Iterator[Engine]:
     (tmp_path / "files").mkdir()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    builds = Builds(lambda: None)
+    built = threading.Event()
+    builds = Builds(built.set)
     yield Engine(
         database=database,
         folder=tmp_path,
         reconciler=Reconciler(database, Fence.raised(database, "test", "me"), Workforce(), builds),
         embedders=Embedders(),
         scratch=scratch,
+        built=built,
     )
     builds.close()
