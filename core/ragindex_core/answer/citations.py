@@ -18,7 +18,7 @@ def citation_for(statement: str, passage: Passage, question: str = "") -> Citati
     Where the statement shares no word with the passage (it may be in another language), the question's words choose,
     and at last the passage's first sentence stands for it.
     """
-    parts = quotable(passage.text)
+    parts = quotable(passage)
     terms = [terms_of(part.of(passage.text), passage.language) for part in parts]
     for wording in (_wording(text, passage, terms) for text in (statement, question) if text):
         chosen = _best(wording, terms)

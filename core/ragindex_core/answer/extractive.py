@@ -47,16 +47,18 @@ def extract(question: Wording, passages: Sequence[Passage], max_sentences: int =
 def _candidates(passages: Sequence[Passage]) -> list[_Candidate]:
     scores = [passage.score for passage in passages]
     least, spread = min(scores, default=0.0), max(scores, default=0.0) - min(scores, default=0.0)
+    # What a section is about is said in its headings, seldom again in its sentences.
+    headed = [terms_of(" ".join((*p.headings, p.document.title or "")), p.language) for p in passages]
     return [
         _Candidate(
             at,
             part,
             span,
-            terms_of(span.of(passage.text), passage.language),
+            terms_of(span.of(passage.text), passage.language) | under,
             _RANK_SHARE * ((passage.score - least) / spread if spread > 0 else 1.0),
         )
-        for at, passage in enumerate(passages)
-        for part, span in enumerate(quotable(passage.text))
+        for at, (passage, under) in enumerate(zip(passages, headed, strict=True))
+        for part, span in enumerate(quotable(passage))
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
 
 from ragindex_core.analysis import analyse, query_terms
+from ragindex_core.answer.passages import Passage, as_prose
 from ragindex_core.chunking.atoms import cut_before
 from ragindex_core.chunking.sentences import sentences, trimmed
 from ragindex_core.document import Span
@@ -62,10 +63,28 @@ def terms_of(text: str, language: str | None) -> frozenset[str]:
     return frozenset(token.term for token in found)
 
 
-def quotable(text: str) -> list[Span]:
-    """The sentences of a passage, each short enough to be quoted."""
+def quotable(passage: Passage) -> list[Span]:
+    """The sentences of a passage, each short enough to be quoted; a heading says nothing by itself and is left out,
+    unless there is nothing else."""
+    text = passage.text
+    titles = {as_prose(title) for title in (*passage.headings, passage.document.title or "")}
+    bodies = [body for body in (_without_headings(text, each, titles) for each in sentences(text)) if body is not None]
+    return _cut_to_size(text, bodies) or _cut_to_size(text, sentences(text))
+
+
+def _without_headings(text: str, sentence: Span, titles: AbstractSet[str]) -> Span | None:
+    """What follows the heading lines that a sentence begins with, if anything does."""
+    start = sentence.start
+    for line in text[sentence.start : sentence.end].splitlines(keepends=True):
+        if line.strip() and as_prose(line) not in titles:
+            return Span(start, sentence.end)
+        start += len(line)
+    return None
+
+
+def _cut_to_size(text: str, spans: Sequence[Span]) -> list[Span]:
     parts: list[Span] = []
-    for sentence in sentences(text):
+    for sentence in spans:
         start = sentence.start
         while sentence.end - start > QUOTE_CHARACTERS:
             end = cut_before(text, start, start + QUOTE_CHARACTERS)

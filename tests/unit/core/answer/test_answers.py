@@ -226,3 +226,16 @@ def test_a_document_can_neither_end_its_quotation_nor_pose_as_another(text: str)
 def test_a_broken_prompt_file_is_told_so(text: str, message: str) -> None:
     with pytest.raises(Misconfigured, match=message):
         PromptTemplate.parse(text)
+
+
+def test_a_heading_is_not_quoted_for_the_text_below_it() -> None:
+    text = "## How many days\n\nEvery employee has thirty days."
+    found = replace(passage(text), headings=("Annual leave", "How many days"))
+    answer = extract(Wording("How many days of leave do I get?", ("en",)), [found])
+    assert answer.text == "Every employee has thirty days. [1]"
+    assert answer.citations[0].quote == "Every employee has thirty days."
+
+
+def test_a_passage_of_nothing_but_headings_can_still_be_quoted() -> None:
+    found = replace(passage("## How many days"), headings=("How many days",))
+    assert extract(Wording("How many days?", ("en",)), [found]).text == "How many days [1]"
