@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ragindex_providers.settings import Endpoint, ProviderSettings, Secret
+from ragindex_providers.settings import Endpoint, LocalModelFiles, ProviderSettings, Secret
 
 MIB = 1024 * 1024
 
@@ -21,8 +21,8 @@ class Limit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    at_once: Count
-    waiting: Annotated[int, Field(ge=0)]
+    at_once: Count = 16
+    waiting: Annotated[int, Field(ge=0)] = 64
     wait_seconds: Seconds = 5.0
 
 
@@ -35,7 +35,6 @@ class ApiSettings(BaseModel):
     answers: Limit = Limit(at_once=16, waiting=32)
     uploads: Limit = Limit(at_once=8, waiting=16, wait_seconds=30)
     request_bytes: Count = 1 * MIB  # of a JSON body
-    batch_searches: Count = 64
     search_seconds: Seconds = 15.0  # one search, waiting for a slot not counted
     embedding_seconds: Seconds = 8.0  # then a hybrid search goes on without its vector arm
     answer_seconds: Seconds = 180.0
@@ -65,12 +64,40 @@ class EndpointEnvironment(BaseModel):
         return Endpoint(name, self.base_url, api_key=key, ca_file=self.ca_file, proxy=self.proxy)
 
 
-class ApiEnvironment(BaseSettings):
-    """``ragindex api``, as its container is told by ``RAGINDEX_…`` variables."""
+class LocalModelEnvironment(BaseModel):
+    """An ONNX sentence model in a folder, as ``RAGINDEX_LOCAL_MODELS`` (JSON) names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    sha256: str | None = None  # of its ragindex-model.json, which pins the other files
+
+
+class ProviderEnvironment(BaseSettings):
+    """Which models and endpoints there are: the same for every process that embeds or generates."""
 
     model_config = SettingsConfigDict(
         env_prefix="RAGINDEX_", env_nested_delimiter="__", frozen=True, extra="ignore", hide_input_in_errors=True
     )
+
+    models_dir: Path = Path("/var/lib/ragindex/models")
+    local_threads: Annotated[int, Field(ge=0, le=256)] = 0  # of a local model; 0: what suits the process
+    local_models: dict[str, LocalModelEnvironment] = Field(default_factory=dict)  # beside the one brought along
+    endpoints: dict[str, EndpointEnvironment] = Field(default_factory=dict)  # OpenAI-compatible ones, by name
+
+    def providers(self, *, threads: int = 1, models_dir: Path | None = None) -> ProviderSettings:
+        return ProviderSettings(
+            models_dir=models_dir or self.models_dir,
+            endpoints={name: given.endpoint(name) for name, given in self.endpoints.items()},
+            local_threads=self.local_threads or threads,
+            local_models={
+                name: LocalModelFiles(given.folder, given.sha256) for name, given in self.local_models.items()
+            },
+        )
+
+
+class ApiEnvironment(ProviderEnvironment):
+    """``ragindex api``, as its container is told by ``RAGINDEX_…`` variables."""
 
     database_url: SecretStr
     installation: str = "default"
@@ -83,12 +110,4 @@ class ApiEnvironment(BaseSettings):
     log_level: str = "INFO"
     listen: bool = True  # to the database's signals, on one more connection; off where a database scales to zero
     otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
-    models_dir: Path = Path("/var/lib/ragindex/models")
-    endpoints: dict[str, EndpointEnvironment] = Field(default_factory=dict)  # OpenAI-compatible ones, by name
     api: ApiSettings = ApiSettings()
-
-    def providers(self) -> ProviderSettings:
-        return ProviderSettings(
-            models_dir=self.models_dir,
-            endpoints={name: given.endpoint(name) for name, given in self.endpoints.items()},
-        )

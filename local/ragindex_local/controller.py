@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ragindex_core.errors import RagIndexError, Unavailable
+from ragindex_core.errors import FieldProblem, RagIndexError, Unavailable
 from ragindex_core.object.resource import RagIndex, parse
 from ragindex_db import indexes, requests
 from ragindex_db.engine import Database
@@ -53,6 +53,7 @@ class Controller(threading.Thread):
         self._complain = complain
         self._entries: dict[str, _Entry] = {}
         self._complained: set[Unreadable] = set()
+        self._faults: dict[str, tuple[FieldProblem, ...]] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._files_moved = threading.Event()
@@ -106,11 +107,8 @@ class Controller(threading.Thread):
         for fault in faults:
             if fault not in self._complained:
                 self._complain(fault)
-            if fault.path is not None:
-                entry = self._entries.get(uid_of(fault.path))
-                generation = entry.index.metadata.generation if entry else 0
-                self._reconciler.unreadable(uid_of(fault.path), generation, fault.problems)
         self._complained = set(faults)
+        self._faults = {uid_of(fault.path): fault.problems for fault in faults if fault.path is not None}
         broken = {fault.file.absolute() for fault in faults}
         for item in found:
             self._apply(item)
@@ -147,7 +145,7 @@ class Controller(threading.Thread):
                 self._entries.pop(uid, None)
 
             try:
-                outcome = self._reconciler.reconcile(entry.index, base, release)
+                outcome = self._reconciler.reconcile(entry.index, base, release, self._faults.get(uid, ()))
             except Unavailable as error:
                 log.warning("will look again", extra={"index": entry.index.path, "why": str(error)})
                 self._look_again[uid] = time.monotonic() + 1.0

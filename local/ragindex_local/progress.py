@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import threading
@@ -18,9 +19,10 @@ _BAR = 24
 class Progress:
     """``settled`` is set once every object reported has nothing left to do or waits for a person."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
+    def __init__(self, out: TextIO | None = None, *, as_json: bool = False) -> None:
         self._out = out or sys.stdout
-        self._live = self._out.isatty()
+        self._json = as_json
+        self._live = self._out.isatty() and not as_json
         self._lock = threading.Lock()
         self._line = ""
         self._told: dict[str, str] = {}
@@ -31,11 +33,12 @@ class Progress:
     def expect(self, paths: set[str]) -> None:
         self._expected = paths
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
+    def say(self, text: str, **facts: object) -> None:
+        """A line that stays; as JSON with what a program would want to know of it."""
         with self._lock:
             self._clear()
-            self._out.write(text + "\n")
+            self._out.write(json.dumps({"message": text.strip(), **facts}) if self._json else text)
+            self._out.write("\n")
             self._out.write(self._line)
             self._out.flush()
 
@@ -44,18 +47,19 @@ class Progress:
         state = _describe(outcome)
         if state != self._told.get(path):
             self._told[path] = state
-            if self._live:
+            if not _is_bar(state):
+                self._show("")
+                self.say(f"{path}: {state}", index=path)
+            elif self._live:
                 self._show(f"{path}  {state}")
-            elif _worth_a_line(state):
-                self.say(f"{path}: {state}")
         if _is_settled(outcome):
             self._done.add(path)
-            if self._live and not self._expected - self._done:
-                self._show("")
         if not self._expected - self._done:
             self.settled.set()
 
     def _show(self, line: str) -> None:
+        if not self._live:
+            return
         with self._lock:
             self._clear()
             width = shutil.get_terminal_size().columns - 1
@@ -88,9 +92,9 @@ def _bar(revision: Revision) -> str:
     return f"[{'#' * full}{'.' * (_BAR - full)}] {finished}/{counts.total} documents"
 
 
-def _worth_a_line(state: str) -> bool:
-    """Without a terminal, not every document is news."""
-    return not state.startswith("[")
+def _is_bar(state: str) -> bool:
+    """What moves on; without a terminal, not every document is news."""
+    return state.startswith("[")
 
 
 def _is_settled(outcome: Outcome) -> bool:

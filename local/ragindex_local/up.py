@@ -14,8 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr
 
 from ragindex_api import logging as json_logging
 from ragindex_api.app import create_app
@@ -23,7 +22,7 @@ from ragindex_api.main import Providers
 from ragindex_api.metrics import Metrics, MetricsServer
 from ragindex_api.server import ApiServer
 from ragindex_api.services import Services
-from ragindex_api.settings import ApiSettings, EndpointEnvironment
+from ragindex_api.settings import ApiSettings, ProviderEnvironment
 from ragindex_core.errors import InvalidSpec, Misconfigured
 from ragindex_core.object.check import check
 from ragindex_db.engine import AsyncDatabase, Database, DatabaseSettings
@@ -37,7 +36,6 @@ from ragindex_local.workforce import LocalWorkforce, WorkerProcess
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
-from ragindex_providers.settings import ProviderSettings
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +50,14 @@ class UpOptions:
     host: str = "127.0.0.1"
     port: int = 8080
     metrics_port: int = 0  # any free one
+    json: bool = False  # say what happens as JSON lines
 
 
-class LocalEnvironment(BaseSettings):
-    """What ``ragindex up`` takes from ``RAGINDEX_…`` variables."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="RAGINDEX_", env_nested_delimiter="__", frozen=True, extra="ignore", hide_input_in_errors=True
-    )
+class LocalEnvironment(ProviderEnvironment):
+    """What ``ragindex up`` takes from ``RAGINDEX_…`` variables. Models are built below the data folder."""
 
     database_url: SecretStr | None = None  # instead of the embedded server
     log_level: str = "INFO"
-    endpoints: dict[str, EndpointEnvironment] = Field(default_factory=dict)
     api: ApiSettings = ApiSettings()
 
 
@@ -74,7 +68,7 @@ def run(options: UpOptions) -> None:
     environment = LocalEnvironment()
     data = _data_folder(options.data)
     json_logging.configure(environment.log_level, (data / "ragindex.log").open("a", buffering=1, encoding="utf-8"))
-    progress = Progress()
+    progress = Progress(as_json=options.json)
     progress.expect({item.index.path for item in objects})
     with ExitStack() as stack:
         url = stack.enter_context(_database(environment, data, progress))
@@ -180,12 +174,7 @@ def _serve(
     progress: Progress,
 ) -> None:
     metrics = Metrics()
-    providers = Providers(
-        ProviderSettings(
-            models_dir=data / "models",
-            endpoints={name: given.endpoint(name) for name, given in environment.endpoints.items()},
-        )
-    )
+    providers = Providers(environment.providers(models_dir=data / "models"))
     stack.callback(providers.close)
     database = AsyncDatabase(
         DatabaseSettings(url=url, pool_size=8, application_name="ragindex-api", statement_timeout_ms=10_000)
@@ -224,7 +213,9 @@ def _run_file(data: Path, address: str, database_url: str) -> Iterator[None]:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"url": address, "database_url": database_url, "pid": os.getpid()}, file)
+        json.dump(
+            {"url": address, "database_url": database_url, "installation": INSTALLATION, "pid": os.getpid()}, file
+        )
     try:
         yield
     finally:
@@ -233,7 +224,11 @@ def _run_file(data: Path, address: str, database_url: str) -> Iterator[None]:
 
 def _announce(server: ApiServer, progress: Progress, address: str, metrics_port: int, objects: list[Read]) -> None:
     server.ready.wait()
-    progress.say(f"RagIndex answers on {address}  (API reference: {address}/docs, metrics on port {metrics_port})")
+    progress.say(
+        f"RagIndex answers on {address}  (API reference: {address}/docs, metrics on port {metrics_port})",
+        url=address,
+        metrics_port=metrics_port,
+    )
     if not objects:
         return
     progress.settled.wait()

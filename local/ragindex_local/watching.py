@@ -44,7 +44,11 @@ class FolderWatch(threading.Thread):
                 continue
             try:
                 for changes in watch(
-                    *there, stop_event=self._interrupt, debounce=_SETTLE_MILLISECONDS, recursive=self._recursive
+                    *there,
+                    watch_filter=None,  # a document may well lie in a folder called node_modules
+                    stop_event=self._interrupt,
+                    debounce=_SETTLE_MILLISECONDS,
+                    recursive=self._recursive,
                 ):
                     self._moved({Path(name) for _, name in changes})
             except OSError as error:

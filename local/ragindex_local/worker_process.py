@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ragindex_api import logging as json_logging
-from ragindex_api.settings import EndpointEnvironment
+from ragindex_api.settings import ProviderEnvironment
 from ragindex_core.errors import Misconfigured
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.ports import Source
@@ -24,7 +23,6 @@ from ragindex_db import indexes
 from ragindex_db.engine import Database, DatabaseSettings
 from ragindex_db.indexes import IndexRow
 from ragindex_db.signals import Listener
-from ragindex_providers.settings import ProviderSettings
 from ragindex_providers.sources import DirectoryChoice, open_source
 from ragindex_worker.embedders import Embedders
 from ragindex_worker.loop import Worker, WorkerSettings
@@ -37,29 +35,15 @@ _WORK = ("worker", "queue:", "promoted:")
 _NICENESS = 10
 
 
-class WorkerEnvironment(BaseSettings):
+class WorkerEnvironment(ProviderEnvironment):
     """``ragindex worker``, as it is told by ``RAGINDEX_…`` variables."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="RAGINDEX_", env_nested_delimiter="__", frozen=True, extra="ignore", hide_input_in_errors=True
-    )
 
     database_url: SecretStr
     installation: str = "default"
-    models_dir: Path = Path("/var/lib/ragindex/models")
     scratch_dir: Path | None = None  # for documents while they are parsed
     log_level: str = "INFO"
     log_file: Path | None = None
     worker_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    local_threads: Annotated[int, Field(ge=0, le=256)] = 0  # of a local model; 0: one a processor
-    endpoints: dict[str, EndpointEnvironment] = Field(default_factory=dict)
-
-    def providers(self) -> ProviderSettings:
-        return ProviderSettings(
-            models_dir=self.models_dir,
-            endpoints={name: given.endpoint(name) for name, given in self.endpoints.items()},
-            local_threads=self.local_threads or os.cpu_count() or 1,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +66,7 @@ def run(options: WorkerOptions) -> None:
             application_name="ragindex-worker",
         )
     )
-    embedders = Embedders(environment.providers())
+    embedders = Embedders(environment.providers(threads=os.cpu_count() or 1))
     with tempfile.TemporaryDirectory(prefix="ragindex-", dir=environment.scratch_dir) as scratch:
         worker = Worker(
             database,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ragindex_core.errors import FieldProblem, Unavailable
+from ragindex_core.object.reasons import ConditionType
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.object.status import RagIndexStatus
 from ragindex_core.reconcile.observed import Observed
@@ -50,7 +51,14 @@ class Reconciler:
     clock: Callable[[], datetime] = now_utc
     _written: dict[str, tuple[RagIndexStatus, datetime]] = field(default_factory=dict)
 
-    def reconcile(self, wanted: RagIndex, base_path: str | None, release: Callable[[], None]) -> Outcome:
+    def reconcile(
+        self,
+        wanted: RagIndex,
+        base_path: str | None,
+        release: Callable[[], None],
+        faults: Sequence[FieldProblem] = (),
+    ) -> Outcome:
+        """``faults`` are those of a newer text of the object: what is in force goes on, its status tells of them."""
         performer = Performer(
             database=self.database,
             fence=self.fence,
@@ -70,23 +78,13 @@ class Reconciler:
                 break
         else:
             log.error("the plan does not come to an end", extra={"index": wanted.path, "actions": str(actions)})
-        status = status_of(wanted, observed, self._previous(wanted), self.clock(), self.limits)
+        previous = self._previous(wanted)
+        status = status_of(wanted, observed, previous, self.clock(), self.limits)
+        if faults:
+            status = _with_faults(status, faults, previous, self.clock())
         if not released:
             self._tell(wanted, observed, status)
         return Outcome(observed, status, wake_at(wanted, observed, self.clock(), self.limits))
-
-    def unreadable(self, uid: str, generation: int, problems: Sequence[FieldProblem]) -> None:
-        """An object whose new text cannot be read goes on as it was, and its status says what is wrong."""
-        with self.database.begin() as connection:
-            row = indexes.by_uid(connection, uid)
-        if row is None:
-            return
-        before = RagIndexStatus.model_validate(row.status)
-        status = status_of_unreadable(generation, problems, before, self.clock())
-        if status != before:
-            with self.fence.begin(self.database) as connection:
-                indexes.write_status(connection, row.id, status.to_wire())
-            self._written[uid] = (status, self.clock())
 
     def _observe(self, wanted: RagIndex) -> Observed:
         return observe(self.database, self.fence.installation, wanted, self.workforce)
@@ -115,3 +113,16 @@ class Reconciler:
                 indexes.write_status(connection, row.id, status.to_wire())
                 signals.send(connection, f"status:{row.id}")
         self._written[uid] = (status, self.clock())
+
+
+def _with_faults(
+    status: RagIndexStatus, faults: Sequence[FieldProblem], previous: RagIndexStatus | None, now: datetime
+) -> RagIndexStatus:
+    """As it would be, but Stalled; the conditions that say so keep the times they were first said at."""
+    before = {condition.type: condition for condition in previous.conditions} if previous else {}
+    said_before = tuple(before.get(c.type, c) if c.type in _TELL_OF_FAULTS else c for c in status.conditions)
+    as_before = status.model_copy(update={"conditions": said_before})
+    return status_of_unreadable(status.observed_generation or 0, faults, as_before, now)
+
+
+_TELL_OF_FAULTS = (ConditionType.STALLED, ConditionType.PROGRESSING, ConditionType.RECONCILING)

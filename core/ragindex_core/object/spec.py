@@ -132,7 +132,7 @@ class EmbeddingSpec(Model):
     )
     distance: Distance = Field(default=Distance.COSINE, description="How two vectors are compared.")
     endpoint_ref: EndpointRef | None = Field(
-        default=None, description="The endpoint of an OpenAI provider; without it the one named default is used."
+        default=None, description="The endpoint of an OpenAI provider; without it the only one there is."
     )
 
 
@@ -283,7 +283,7 @@ class GenerationRoute(Model):
     provider: GenerationProvider = Field(description="Bedrock, or OpenAI (any compatible endpoint).")
     model: ModelName = Field(description="The provider's own identifier of the model or inference profile.")
     endpoint_ref: EndpointRef | None = Field(
-        default=None, description="The endpoint of an OpenAI provider; without it the one named default is used."
+        default=None, description="The endpoint of an OpenAI provider; without it the only one there is."
     )
 
 

@@ -45,7 +45,8 @@ _LOOK_SECONDS = 1.0
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=_PORT, default=8080, show_default=True, help="Port of the service; 0 for any free one.")
 @click.option("--metrics-port", type=_PORT, default=0, show_default=True, help="Port of /metrics; 0 for any free one.")
-def up(given: tuple[Path, ...], data: Path, host: str, port: int, metrics_port: int) -> None:
+@json_option
+def up(given: tuple[Path, ...], data: Path, host: str, port: int, metrics_port: int, json_: bool) -> None:
     """Run everything on this machine: database, service, worker and reconciler. Ctrl-C stops it.
 
     The database is one that is brought along, or the one that RAGINDEX_DATABASE_URL names.
@@ -53,7 +54,7 @@ def up(given: tuple[Path, ...], data: Path, host: str, port: int, metrics_port: 
     from ragindex_local.up import UpOptions, run
 
     with _settings_named():
-        run(UpOptions(given=given, data=data, host=host, port=port, metrics_port=metrics_port))
+        run(UpOptions(given=given, data=data, host=host, port=port, metrics_port=metrics_port, json=json_))
 
 
 @command("migrate")

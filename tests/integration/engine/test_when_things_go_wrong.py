@@ -1,4 +1,4 @@
-"""Providers that throttle, refuse or fail; indexes that must be built; sidecars that are broken; uploads that come in."""
+"""Providers that throttle, refuse or fail; indexes to be built; broken sidecars; uploads; leases that were lost."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from ragindex_db import budgets, queue, schema, search, uploads
 
 
 def model(engine: Any, **how: Any) -> HashEmbedder:
-    engine.embedders.opened["words"] = HashEmbedder(64, model="words", **how)
-    return engine.embedders.opened["words"]
+    made = HashEmbedder(64, model="words", **how)
+    engine.embedders.opened["words"] = made
+    return made
 
 
 def due_now(engine: Any) -> None:

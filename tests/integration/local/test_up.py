@@ -37,6 +37,13 @@ def test_it_answers_follows_and_stops(running: Running) -> None:
     eventually("the broken edit is told of", lambda: running.reason("Stalled") == "InvalidSpec")
     assert any("notes.yaml" in line and "spec.chunking.maxTokens" in line for line in running.said)
     assert running.post("search", {"query": "lighthouse"})["results"], "nothing was changed"
+    running.write("meanwhile.md", "# Meanwhile\n\nThe chart of Vesterfjord is new.\n")
+    eventually(
+        "what is in force goes on", lambda: "Vesterfjord" in str(running.post("search", {"query": "Vesterfjord"}))
+    )
+    assert running.reason("Stalled") == "InvalidSpec"
+    running.write_object()
+    eventually("a mended file is told of too", lambda: running.reason("Stalled") != "InvalidSpec")
 
     assert running.stop() == 0
     assert eventually("nothing is left over", lambda: not running.leftovers(), 10)
