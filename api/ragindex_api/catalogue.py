@@ -88,7 +88,7 @@ class Catalogue:
             raise NotFound("there is no index of that name")
         begun = self._clock()
         try:
-            found = _seen(await self._database.run(serving.find, self._installation, namespace, name))
+            found = _seen(await self._database.query(serving.find, self._installation, namespace, name))
         except NotFound:
             self._remembered.pop((namespace, name), None)
             raise
@@ -104,7 +104,7 @@ class Catalogue:
         remembered = self._languages.get(index.row.id)
         if remembered is not None and self._clock() - remembered[0] < _LANGUAGES_SECONDS:
             return remembered[1]
-        found = await self._database.run(serving.languages, index.row.id)
+        found = await self._database.query(serving.languages, index.row.id)
         if found:  # a first fill is looked at again until there is something
             self._languages[index.row.id] = (self._clock(), found)
         return found

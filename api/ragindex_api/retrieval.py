@@ -84,7 +84,7 @@ class Retrieval:
             self._request(index, revision, query, mode, embedded, languages)
             for query, mode in zip(queries, modes, strict=True)
         ]
-        results = await self._database.run(serving.search_all, requests)
+        results = await self._database.query(serving.search_all, requests)
         seconds = perf_counter() - started
         found: list[Found] = []
         for query, mode, result in zip(queries, modes, results, strict=True):

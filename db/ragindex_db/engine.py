@@ -103,12 +103,21 @@ class Database:
 
 
 class AsyncDatabase:
-    """The same for the event loop: a cancelled task cancels its statement."""
+    """The same for the event loop: a cancelled task cancels its statement.
+
+    Queries have connections of their own. Those are not asked whether they still live before each use, which would
+    cost every query a round trip; a query that meets a dead one is tried once more on a fresh one.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
-        self.engine: AsyncEngine = create_async_engine(_parsed(settings.url), **_engine_arguments(settings))
-        event.listen(self.engine.sync_engine, "connect", _register_types_async)
+        arguments = _engine_arguments(settings)
+        few = {**arguments, "pool_size": max(settings.pool_size // 4, 2)}
+        queries = {**arguments, "pool_pre_ping": False, "isolation_level": "REPEATABLE READ"}
+        self.engine: AsyncEngine = create_async_engine(_parsed(settings.url), **few)
+        self._queries: AsyncEngine = create_async_engine(_parsed(settings.url), **queries)
+        for engine in (self.engine, self._queries):
+            event.listen(engine.sync_engine, "connect", _register_types_async)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -120,8 +129,21 @@ class AsyncDatabase:
         async with self.begin() as connection:
             return await connection.run_sync(function, *args, **kwargs)
 
+    async def query(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """``function``, which only reads, on one state of the database."""
+        try:
+            return await self._query(function, *args, **kwargs)
+        except Unavailable:
+            return await self._query(function, *args, **kwargs)
+
+    async def _query(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with translated():
+            async with self._queries.begin() as connection:
+                return await connection.run_sync(function, *args, **kwargs)
+
     async def close(self) -> None:
         await self.engine.dispose()
+        await self._queries.dispose()
 
 
 def _register_types(dbapi_connection: psycopg.Connection[Any], _record: object) -> None:

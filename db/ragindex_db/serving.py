@@ -16,7 +16,7 @@ from ragindex_db.indexes import IndexRow
 from ragindex_db.keyword.question import Shape, parameters, question, shape_of
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.schema import contents, documents
-from ragindex_db.search import SearchRequest, SearchResult, StoredChunk, begin_snapshot, search
+from ragindex_db.search import SearchRequest, SearchResult, StoredChunk, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,7 @@ def languages(connection: Connection, index_id: int) -> tuple[str | None, ...]:
 
 
 def search_all(connection: Connection, requests: Sequence[SearchRequest]) -> list[SearchResult]:
-    """Several searches of one state of the revision. To be the first of its transaction."""
-    begin_snapshot(connection)
+    """Several searches of one state of the revision: for a transaction of isolation level REPEATABLE READ."""
     return [search(connection, request) for request in requests]
 
 

@@ -3,7 +3,7 @@
 from ragindex_db.search.chunks import DocumentReference, Neighbour, StoredChunk, Surroundings, get_chunks
 from ragindex_db.search.filter_sql import matching_documents, replace_document_metadata
 from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
-from ragindex_db.search.search import begin_snapshot, search
+from ragindex_db.search.search import search
 from ragindex_db.search.vector import FilterIn, Strategy
 from ragindex_db.search.vector_index import (
     IndexState,
@@ -31,7 +31,6 @@ __all__ = [
     "Strategy",
     "Surroundings",
     "VectorIndex",
-    "begin_snapshot",
     "build_vector_index",
     "can_be_indexed",
     "drop_vector_index",

@@ -1,6 +1,6 @@
 """Search of one revision: the arms, one order out of them, and the chunks as they are shown.
 
-Several statements make one search. Run it in a transaction of isolation level REPEATABLE READ (``begin_snapshot``), so
+Several statements make one search. Run it in a transaction of isolation level REPEATABLE READ, so
 that all of them see one state of the revision.
 """
 
@@ -42,11 +42,6 @@ from ragindex_db.search.vector import (
 #: How deep each arm is read when its order is not the last word.
 _LEAST_DEPTH = 100
 _DEEPER = 4
-
-
-def begin_snapshot(connection: Connection) -> None:
-    """Make the transaction see one state of the database; to be its first statement."""
-    connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
 def search(connection: Connection, request: SearchRequest) -> SearchResult:

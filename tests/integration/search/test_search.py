@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from ragindex_core.analysis import KeywordQuery
 from ragindex_core.document import Location, Span
@@ -16,10 +17,14 @@ from ragindex_core.errors import InvalidInput
 from ragindex_core.filters import parse_filter
 from ragindex_core.object.spec import FusionMethod, RetrievalMode
 from ragindex_db import keyword
-from ragindex_db.search import SearchResult, Strategy, begin_snapshot, build_vector_index, get_chunks, search
+from ragindex_db.search import SearchResult, Strategy, build_vector_index, get_chunks, search
 
 Query = NDArray[np.float32]
 HYBRID, KEYWORD = RetrievalMode.HYBRID, RetrievalMode.KEYWORD
+
+
+def begin_snapshot(connection: Connection) -> None:
+    connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
 def run(corpus: Any, **changes: Any) -> SearchResult:
