@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from ragindex_core.chunking.rules import ChunkingStrategy
 from ragindex_core.object.base import Bool, Label, Model, Rule, TransitionRule, hinted, int32, int64
 from ragindex_core.object.ingestion import IngestionSpec
 from ragindex_core.object.sources import SourceSpec
@@ -32,14 +33,6 @@ class Distance(StrEnum):
     COSINE = "Cosine"
     L2 = "L2"
     INNER_PRODUCT = "InnerProduct"
-
-
-class ChunkingStrategy(StrEnum):
-    STRUCTURAL = "Structural"
-    SENTENCE = "Sentence"
-    FIXED = "Fixed"
-    HIERARCHICAL = "Hierarchical"
-    NONE = "None"
 
 
 class IndexType(StrEnum):
