@@ -6,6 +6,7 @@ Every other function of this package is synchronous and takes a ``Connection``. 
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -43,12 +44,29 @@ class DatabaseSettings:
     connect_timeout_seconds: int = 10
 
 
+#: More digits than a 64-bit integer surely holds.
+_LONG_INTEGER = 19
+
+
+def _integer(digits: str) -> float:
+    """JSONB writes 1e20 out as an integer, which nobody can pass on as JSON: such a number is a float again."""
+    return int(digits) if len(digits) < _LONG_INTEGER else float(digits)
+
+
+_from_json = json.JSONDecoder(parse_int=_integer).decode
+
+
+def _loads(value: str | bytes) -> Any:
+    return _from_json(value if isinstance(value, str) else value.decode())
+
+
 def _engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     return {
         "pool_size": settings.pool_size,
         "max_overflow": 0,
         "pool_timeout": 10,
         "pool_pre_ping": True,
+        "json_deserializer": _loads,
         "connect_args": {
             "application_name": settings.application_name,
             "connect_timeout": settings.connect_timeout_seconds,

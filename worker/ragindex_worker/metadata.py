@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 
 from ragindex_core.document import DocumentReason, MetadataValue
@@ -11,6 +13,10 @@ from ragindex_db.queue import Claim
 
 MOST_KEYS = 50
 MOST_CHARACTERS = 2048
+#: Beyond it, whole numbers are floats to whoever reads JSON; one that a float cannot hold would be another there.
+MOST_EXACT = 2**53
+#: What the database cannot keep: NUL, and halves of characters.
+_UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def sidecar_attributes(source: Source, claim: Claim) -> dict[str, MetadataValue]:
@@ -46,13 +52,33 @@ def _plain(value: object) -> object:
 
 
 def _value(key: str, value: object) -> MetadataValue:
-    if isinstance(value, bool | int | float):
-        return value
+    if _UNWRITABLE.search(key):
+        raise _broken(f"has an attribute {key!r}, which is no text")
+    if isinstance(value, int | float):
+        return _number(key, value)
     if isinstance(value, str) and len(value) <= MOST_CHARACTERS:
-        return value
+        return _text(key, value)
     if isinstance(value, list) and all(isinstance(item, str) and len(item) <= MOST_CHARACTERS for item in value):
-        return list(value)
+        return [_text(key, item) for item in value]
     raise _broken(f'gives "{key}" a value that is no string, number, boolean or list of strings')
+
+
+def _number(key: str, value: float) -> MetadataValue:
+    if isinstance(value, int) and abs(value) <= MOST_EXACT:
+        return value
+    try:
+        held = float(value)
+    except OverflowError:
+        held = math.inf
+    if not math.isfinite(held) or held != value:
+        raise _broken(f'gives "{key}" a number that is too large to keep')
+    return held
+
+
+def _text(key: str, value: str) -> str:
+    if _UNWRITABLE.search(value):
+        raise _broken(f'gives "{key}" a value that is no text')
+    return value
 
 
 def _broken(what: str) -> DocumentRejected:

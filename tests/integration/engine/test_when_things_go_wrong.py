@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import sqlalchemy as sa
 
@@ -120,6 +121,39 @@ def test_a_sidecar_gives_metadata_and_a_broken_one_rejects_its_document(engine: 
     found = engine.documents()
     assert found["a.md"].metadata["department"] == "HR"
     assert (found["b.md"].state, found["b.md"].reason) == ("Failed", "Corrupt")
+
+
+BAD_ATTRIBUTES = [
+    '"far": 100000000000000000000001',
+    '"far": 1e999',
+    '"nul": "\\u0000"',
+    '"half\\ud800": 1',
+    '"l": ["\\udc00"]',
+]
+
+
+@pytest.mark.parametrize("attribute", BAD_ATTRIBUTES)
+def test_a_sidecar_that_cannot_be_kept_rejects_its_document_at_once(engine: Any, attribute: str) -> None:
+    engine.write("a.md", "# A\n\nOne passage of text.\n")
+    engine.write("a.md.metadata.json", '{"metadataAttributes": {' + attribute + "}}")
+    engine.settle()
+    found = engine.documents()["a.md"]
+    assert (found.state, found.reason, found.attempts) == ("Failed", "Corrupt", 1)
+    key = attribute.split('"')[1]
+    assert key in (found.message or ""), "the message names the attribute"
+
+
+def test_a_large_number_comes_back_as_the_float_it_was(engine: Any) -> None:
+    """JSONB writes out 1e20 as an integer, which is too long for whoever makes JSON of it again."""
+    engine.write("a.md", "# A\n\nOne passage of text.\n")
+    engine.write(
+        "a.md.metadata.json", '{"metadataAttributes": {"far": 1e20, "farther": -1e30, "exact": 9007199254740992}}'
+    )
+    engine.settle()
+    metadata = engine.documents()["a.md"].metadata
+    assert metadata == {"far": 1e20, "farther": -1e30, "exact": 2**53}
+    assert {type(value) for value in metadata.values()} == {float, int}
+    orjson.dumps(metadata)
 
 
 def test_a_changed_sidecar_changes_metadata_and_embeds_nothing(engine: Any) -> None:
