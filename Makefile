@@ -7,13 +7,16 @@ export PYTHON
 
 SAMPLE := k8s/samples/quickstart.yaml
 
-.PHONY: help up test evaluate install install-dev lint fix clean
+.PHONY: help up test test-faults evaluate install install-dev lint fix clean
 
 up: install ## Start RagIndex with the sample handbook; Ctrl-C stops it
 	@exec .venv/bin/ragindex up -f $(SAMPLE) $(if $(PORT),--port '$(PORT)') $(if $(DATA),--data '$(DATA)')
 
 test: install-dev ## Run the tests: tests/unit needs nothing, tests/integration brings its PostgreSQL along
 	@.venv/bin/pytest tests/unit tests/integration $(ARGS)
+
+test-faults: install-dev ## Run the tests that kill things, at their full length
+	@RAGINDEX_FAULTS=long .venv/bin/pytest tests/integration/faults $(ARGS)
 
 evaluate: install-dev ## Measure how well search finds, on the corpora in RAGINDEX_DATA; see docs/quality.md
 	@.venv/bin/python benchmarks/quality.py $(ARGS)
