@@ -10,9 +10,11 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ragindex_api.gate import Gate, Gatekeeper
 from ragindex_api.middleware import RequestShell
 from ragindex_api.openapi import DESCRIPTION
 from ragindex_api.problems import Kind, Problem, ProblemError, translate
@@ -31,9 +33,16 @@ _TAGS = [
     {"name": "operation", "description": "Run the service."},
 ]
 
+#: What pages of the origins that were allowed may send and see.
+_SHARED: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "DELETE"],
+    "allow_headers": ["Content-Type", "Idempotency-Key", "X-Request-Id"],
+    "expose_headers": ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-Id"],
+}
+
 
 def create_app(services: Services, settings: ApiSettings) -> FastAPI:
-    """``app.state.drain`` is what the process that serves it tells when to stop taking requests."""
+    """The server tells ``app.state.drain`` when to stop, and ``app.state.gate`` on which address requests come."""
     wired = Wired(services, settings)
 
     @asynccontextmanager
@@ -59,6 +68,11 @@ def create_app(services: Services, settings: ApiSettings) -> FastAPI:
     )
     app.state.drain = wired.drain
     app.state.recorder = wired.recorder
+    app.state.gate = gate = Gate(settings)
+    # From the inside to the outside.
+    if settings.allowed_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, **_SHARED)
+    app.add_middleware(Gatekeeper, gate=gate)
     app.add_middleware(RequestShell, metrics=services.metrics, drain=wired.drain)
     app.add_exception_handler(RagIndexError, _told)
     app.add_exception_handler(ProblemError, _told)
@@ -86,7 +100,7 @@ async def _routing(request: Request, error: Exception) -> Response:
     kinds = {404: Kind.NOT_FOUND, 405: Kind.METHOD_NOT_ALLOWED}
     kind = kinds.get(error.status_code, Kind.MALFORMED)
     detail = {
-        Kind.NOT_FOUND: f"there is nothing at {request.url.path}",
+        Kind.NOT_FOUND: f"there is nothing at {request.scope['path']}",
         Kind.METHOD_NOT_ALLOWED: f"{request.method} is not known here",
     }.get(kind, str(error.detail))
     return Problem(kind, detail, headers=dict(error.headers or {})).response(request)

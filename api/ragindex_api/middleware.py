@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragindex_api.drain import Drain
+from ragindex_api.gate import PROBES
 from ragindex_api.metrics import Metrics
 from ragindex_api.problems import Kind, Problem
 from ragindex_api.sse import ClientLeft
@@ -20,8 +21,12 @@ log = logging.getLogger(__name__)
 
 #: Letters, digits and a few marks: what cannot break a log line or a header, whoever sent it.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-#: Answered also while the process shuts down, and not worth a line in the log each time.
-_PROBES = frozenset({"/healthz", "/readyz"})
+#: No page of somebody else's shows what the service says, guesses at its type, or learns of its addresses.
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 CLIENT_LEFT = 499
 
 
@@ -37,7 +42,7 @@ class RequestShell:
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        header = (b"x-request-id", request_id.encode())
+        headers = ((b"x-request-id", request_id.encode()), *_ALWAYS)
         started = perf_counter()
         status = CLIENT_LEFT  # nothing was sent: the client left, or the task was cancelled
 
@@ -45,10 +50,11 @@ class RequestShell:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), header]
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
-        probe = scope["path"] in _PROBES
+        # Answered also while the process shuts down, and not worth a line in the log each time.
+        probe = scope["path"] in PROBES
         self._metrics.in_flight.inc()
         try:
             if self._drain.begun and not probe:

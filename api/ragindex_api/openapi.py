@@ -51,6 +51,7 @@ Search and cited answers over the documents of RagIndex objects.
   members, reasons, outcomes and events that you do not know.
 - Every response carries `X-Request-Id`; one that you send is kept.
 - 429 and 503 carry `Retry-After` in seconds.
+- Web pages of other origins are refused (403), as are names in `Host` that the service does not go by (421).
 """
 
 
@@ -78,7 +79,7 @@ def _json(*models: type[BaseModel]) -> dict[str, Any]:
 
 def _problems(*statuses: int) -> Replies:
     found: Replies = {}
-    for status in sorted({*statuses, 500, 503}):
+    for status in sorted({*statuses, 403, 421, 500, 503}):
         kinds = [kind for kind in Kind if kind.status == status]
         described: dict[str, Any] = {
             "description": "; ".join(kind.title for kind in kinds),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from html import escape
 from typing import Any
 
@@ -15,6 +17,13 @@ h2{margin-top:2.5rem;border-bottom:1px solid #ddd}h3{margin-top:2rem}table{borde
 td,th{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid #eee}
 .method{display:inline-block;min-width:4.5em;font-weight:600}nav a{display:block;text-decoration:none;color:#0b5394}
 """
+
+
+#: Nothing on it comes from anywhere, and nobody shows it within a page of theirs.
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    f"style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
+)
 
 
 def page(document: Mapping[str, Any]) -> str:

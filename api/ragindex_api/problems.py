@@ -35,12 +35,14 @@ class Kind(Enum):
     """Status, the last part of ``type``, and the title, which is the same for every problem of a kind."""
 
     MALFORMED = (400, "malformed-request", "The request cannot be read")
+    CROSS_ORIGIN = (403, "cross-origin", "The request comes from a web page that may not use this service")
     NOT_FOUND = (404, "not-found", "Nothing by that name")
     METHOD_NOT_ALLOWED = (405, "method-not-allowed", "This path does not know that method")
     CONFLICT = (409, "conflict", "The state of things forbids this now")
     GONE = (410, "gone", "It was there and has been dropped")
     TOO_LARGE = (413, "too-large", "The body is too large")
     UNSUPPORTED_MEDIA_TYPE = (415, "unsupported-media-type", "This path does not take that content type")
+    MISDIRECTED = (421, "misdirected", "The service does not go by that name")
     INVALID = (422, "invalid-input", "The request breaks a rule")
     BUSY = (429, "busy", "Too many requests are under way")
     INTERNAL = (500, "internal", "A fault of the service; its log has the details under this request id")
@@ -107,7 +109,7 @@ class Problem:
         headers = dict(self.headers)
         if self.retry_after_seconds is not None:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_seconds)))
-        body = self.body(request.url.path, request.state.request_id)
+        body = self.body(request.scope["path"], request.state.request_id)
         return Response(orjson.dumps(body), self.kind.status, headers, media_type=MEDIA_TYPE)
 
 

@@ -40,6 +40,7 @@ class ApiServer(uvicorn.Server):
             )
         )
         self._socket = _bound(host, port)
+        app.state.gate.listens_on(self._socket.getsockname()[0])
         self.ready = threading.Event()  # set once requests are answered
         self._drain: Drain = app.state.drain
         self._drain_seconds = settings.drain_seconds

@@ -14,6 +14,8 @@ MIB = 1024 * 1024
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]  # without a port
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$", max_length=300)]  # as a browser sends it
 
 
 class Limit(BaseModel):
@@ -45,6 +47,8 @@ class ApiSettings(BaseModel):
     catalogue_seconds: Seconds = 1.0  # how old a cached "which revision serves" may be
     query_cache: Count = 4096  # embedded queries remembered
     embedding_threads: Count = 2
+    allowed_hosts: tuple[HostName, ...] = ()  # names besides loopback's under which the service may be asked for
+    allowed_origins: tuple[Origin, ...] = ()  # of web pages elsewhere that may use the service
     drain_seconds: Seconds = 20.0  # for requests under way when the service is told to stop
     tracing: bool = False
 

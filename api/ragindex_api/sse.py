@@ -97,7 +97,7 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
     async def _last(self, send: Send, problem: Problem) -> None:
-        body = problem.body(self._request.url.path, self._request.state.request_id)
+        body = problem.body(self._request.scope["path"], self._request.state.request_id)
         with suppress(OSError):
             await send({"type": "http.response.body", "body": Event("error", body).encode(), "more_body": False})
 

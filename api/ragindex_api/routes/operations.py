@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import HTMLResponse, Response
 
 from ragindex_api.openapi import describe, replies
-from ragindex_api.page import page
+from ragindex_api.page import POLICY, page
 from ragindex_api.readiness import Readiness
 from ragindex_api.routes.common import Json
 from ragindex_api.services import Wired
@@ -46,9 +46,7 @@ def router(wired: Wired, app: FastAPI) -> APIRouter:
 
     @routes.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        """Nothing on it comes from anywhere else."""
-        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return HTMLResponse(page(app.openapi()), headers=policy)
+        return HTMLResponse(page(app.openapi()), headers={"Content-Security-Policy": POLICY})
 
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # the framework's own way to do it
     return routes
