@@ -17,7 +17,7 @@ from starlette.responses import Response
 from ragindex_api.gate import Gate, Gatekeeper
 from ragindex_api.middleware import RequestShell
 from ragindex_api.openapi import DESCRIPTION
-from ragindex_api.problems import Kind, Problem, ProblemError, translate
+from ragindex_api.problems import Kind, Problem, ProblemError, told, translate
 from ragindex_api.routes import answer, documents, indexes, operations, search
 from ragindex_api.routes.common import closed_query
 from ragindex_api.services import Services, Wired
@@ -85,7 +85,7 @@ def create_app(services: Services, settings: ApiSettings) -> FastAPI:
 
 
 async def _told(request: Request, error: Exception) -> Response:
-    return translate(error).response(request)
+    return told(error, request.state.request_id).response(request)
 
 
 async def _parameters(request: Request, error: Exception) -> Response:

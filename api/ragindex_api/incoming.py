@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
@@ -22,12 +23,30 @@ _FORM_OVERHEAD = 256 * 1024
 _LONGEST_KEY_BYTES = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
+
+def _kept(value: object) -> object:
+    """A whole number that a double cannot hold to the last digit would come back as another one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            exact = int(float(value)) == value
+        except OverflowError:
+            exact = False
+        if not exact:
+            raise PydanticCustomError("number", "loses digits")
+    return value
+
+
 _Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Text = Annotated[str, Field(max_length=2048, pattern=r"^[^\x00]*$", strict=True)]
-_Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Number = Annotated[float, BeforeValidator(_kept), Field(strict=True, allow_inf_nan=False)]
 _Whole = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
 _Value = Annotated[bool, Field(strict=True)] | _Whole | _Number | _Text | Annotated[list[_Text], Field(max_length=100)]
 _METADATA = TypeAdapter(Annotated[dict[_Key, _Value], Field(max_length=50)])
+_WHOLE = "must be an object of up to 50 strings, numbers, booleans or lists of strings"
+_MEMBER = (
+    "must be a string, a boolean, a list of up to 100 strings, or a finite number that a double holds to its last "
+    "digit; a string may have 2048 characters, a key 100, and neither a NUL"
+)
 
 #: What a body is called by clients that do not know what they send.
 _UNTOLD = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
@@ -83,9 +102,10 @@ def metadata_of(text: str | bytes) -> dict[str, Any]:
         details = error.errors(include_url=False)
         if details[0]["type"] == "json_invalid":
             raise invalid("metadata", f"is not JSON: {details[0]['ctx']['error']}") from None
-        places = dict.fromkeys(path(("metadata", *detail["loc"][:1])) for detail in details)
-        message = "must be an object of up to 50 strings, numbers, booleans or lists of strings"
-        raise InvalidInput([FieldProblem(place, message) for place in places]) from None
+        places = dict.fromkeys(tuple(detail["loc"][:1]) for detail in details)
+        raise InvalidInput(
+            [FieldProblem(path(("metadata", *place)), _MEMBER if place else _WHOLE) for place in places]
+        ) from None
 
 
 async def _from_form(content_type: str, body: AsyncIterator[bytes]) -> Incoming:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ragindex_api.encoding import encode
 from ragindex_core.errors import (
     Conflict,
     DocumentRejected,
@@ -27,6 +28,9 @@ from ragindex_core.errors import (
     Throttled,
     Unavailable,
 )
+from ragindex_db.engine import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -110,22 +114,24 @@ class Problem:
         if self.retry_after_seconds is not None:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_seconds)))
         body = self.body(request.scope["path"], request.state.request_id)
-        return Response(orjson.dumps(body), self.kind.status, headers, media_type=MEDIA_TYPE)
+        return Response(encode(body), self.kind.status, headers, media_type=MEDIA_TYPE)
 
 
-#: The first that fits wins, so a class comes before what it derives from. The flag: may the caller read the message?
-_TRANSLATION: tuple[tuple[type[RagIndexError], Kind, bool], ...] = (
-    (InvalidSpec, Kind.INTERNAL, False),  # a stored spec: nothing the caller sent
-    (InvalidInput, Kind.INVALID, True),
-    (NotFound, Kind.NOT_FOUND, True),
-    (Gone, Kind.GONE, True),
-    (Conflict, Kind.CONFLICT, True),
-    (NotReady, Kind.NOT_READY, True),
-    (DocumentRejected, Kind.INVALID, True),
-    (Throttled, Kind.THROTTLED, True),
-    (Unavailable, Kind.UNAVAILABLE, True),
-    (ProviderRefused, Kind.PROVIDER_REFUSED, True),
-    (Misconfigured, Kind.INTERNAL, False),
+#: The first that fits wins, so a class comes before what it derives from. The text is said instead of the error's own
+#: message, where that is not for the caller to read.
+_TRANSLATION: tuple[tuple[type[RagIndexError], Kind, str | None], ...] = (
+    (InvalidSpec, Kind.INTERNAL, Kind.INTERNAL.title),  # a stored spec: nothing the caller sent
+    (InvalidInput, Kind.INVALID, None),
+    (NotFound, Kind.NOT_FOUND, None),
+    (Gone, Kind.GONE, None),
+    (Conflict, Kind.CONFLICT, None),
+    (NotReady, Kind.NOT_READY, None),
+    (DocumentRejected, Kind.INVALID, None),
+    (Throttled, Kind.THROTTLED, None),
+    (DatabaseUnavailable, Kind.UNAVAILABLE, "the database does not answer"),
+    (Unavailable, Kind.UNAVAILABLE, None),
+    (ProviderRefused, Kind.PROVIDER_REFUSED, None),
+    (Misconfigured, Kind.INTERNAL, Kind.INTERNAL.title),
 )
 _DEFAULT_RETRY_SECONDS = 5.0
 
@@ -134,15 +140,25 @@ def translate(error: Exception) -> Problem:
     """What the caller is told of an error; nothing of one that was not raised on purpose."""
     if isinstance(error, ProblemError):
         return error.problem
-    for raised, kind, readable in _TRANSLATION:
+    for raised, kind, instead in _TRANSLATION:
         if isinstance(error, raised):
             return Problem(
                 kind=kind,
-                detail=str(error) if readable else kind.title,
-                errors=error.problems if isinstance(error, InvalidInput) and readable else (),
+                detail=str(error) if instead is None else instead,
+                errors=error.problems if isinstance(error, InvalidInput) and instead is None else (),
                 retry_after_seconds=_retry_after(error, kind),
             )
     return Problem(Kind.INTERNAL, Kind.INTERNAL.title)
+
+
+def told(error: Exception, request_id: str) -> Problem:
+    """What the caller is told; what that leaves out goes to the log."""
+    problem = translate(error)
+    if isinstance(error, RagIndexError) and problem.detail != str(error):
+        log.warning(problem.detail, extra={"request_id": request_id, "reason": str(error)})
+    elif problem.kind is Kind.INTERNAL:
+        log.error("request failed", exc_info=error, extra={"request_id": request_id})
+    return problem
 
 
 def _retry_after(error: RagIndexError, kind: Kind) -> float | None:

@@ -196,6 +196,6 @@ def _check(queries: Sequence[SearchRequest], modes: Sequence[RetrievalMode]) -> 
         if mode is RetrievalMode.KEYWORD and query.query is None:
             problems.append(FieldProblem(f"{place}query", "is needed for a search by keyword"))
         if query.rerank:
-            problems.append(FieldProblem(f"{place}rerank", "this index has no reranking model"))
+            problems.append(FieldProblem(f"{place}rerank", "reranking is not available in this installation"))
     if problems:
         raise InvalidInput(problems)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ragindex_api.drain import Drain
-from ragindex_api.problems import Kind, Problem, translate
-
-log = logging.getLogger(__name__)
+from ragindex_api.encoding import encode
+from ragindex_api.problems import Kind, Problem, told
 
 T = TypeVar("T")
 _COMMENT = b":\n\n"
@@ -29,7 +26,7 @@ class Event:
     data: dict[str, Any]
 
     def encode(self) -> bytes:
-        return b"event: " + self.name.encode() + b"\ndata: " + orjson.dumps(self.data) + b"\n\n"
+        return b"event: " + self.name.encode() + b"\ndata: " + encode(self.data) + b"\n\n"
 
 
 class EventStream(Response):
@@ -83,11 +80,8 @@ class EventStream(Response):
         try:
             async for event in self._events:
                 await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
-        except Exception as error:
-            problem = translate(error)
-            if problem.kind is Kind.INTERNAL:
-                log.exception("stream failed", extra={"request_id": self._request.state.request_id})
-            await self._last(send, problem)
+        except Exception as error:  # noqa: BLE001  it is told, and logged
+            await self._last(send, told(error, self._request.state.request_id))
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

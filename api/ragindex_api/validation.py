@@ -81,6 +81,8 @@ def _message(detail: ErrorDetails) -> str:
             return f"must be at least {context['ge']}"
         case "less_than_equal":
             return f"must be at most {context['le']}"
+        case "string_pattern_mismatch":
+            return "is not of the form that the description of this request gives"
         case "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "string_too_short":

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from ragindex_core.errors import Conflict, Misconfigured, NotReady, Unavailable
 
-__all__ = ["AsyncDatabase", "Connection", "Database", "DatabaseSettings", "translated"]
+__all__ = ["AsyncDatabase", "Connection", "Database", "DatabaseSettings", "DatabaseUnavailable", "translated"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -183,6 +183,10 @@ def _register_types_async(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.run_async(register)
 
 
+class DatabaseUnavailable(Unavailable):
+    """The message has the driver's words, and so maybe an address: for logs, and for whoever runs the database."""
+
+
 #: The connection is of no more use, or the server is not in a state to write: give up the transaction and try anew.
 _TRANSIENT = ("08", "25006", "57P", "40001", "40P01", "53")
 
@@ -201,7 +205,7 @@ def translated() -> Iterator[None]:
         if state == "23505":
             raise Conflict("the same was written at the same moment by someone else") from error
         if error.connection_invalidated or isinstance(error, InterfaceError) or _is_transient(error, state):
-            raise Unavailable(_first_line(error), retry_after_seconds=1) from error
+            raise DatabaseUnavailable(_first_line(error), retry_after_seconds=1) from error
         raise
 
 

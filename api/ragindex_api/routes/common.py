@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import orjson
 from fastapi import Path, Request
 from starlette.responses import JSONResponse
 
+from ragindex_api.encoding import encode
 from ragindex_api.problems import Kind, ProblemError
 from ragindex_core.errors import FieldProblem, InvalidInput, NotFound
 from ragindex_core.object.base import DNS_LABEL
@@ -31,7 +31,7 @@ DOCUMENT = f"{INDEX}/documents/{{document_id}}"
 
 class Json(JSONResponse):
     def render(self, content: Any) -> bytes:
-        return orjson.dumps(content)
+        return encode(content)
 
 
 def number_of(document_id: str) -> int:

@@ -18,11 +18,14 @@ from ragindex_api.wire.common import (
     TopK,
     Usage,
     absent,
+    worded,
 )
 from ragindex_core.filters import FilterField
 
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-ConversationId = Annotated[str, Field(pattern=_UUID, min_length=36, max_length=36)]
+ConversationId = Annotated[
+    str, Field(min_length=36, max_length=36), *worded(_UUID, "must be a UUID in lower case, with its hyphens")
+]
 
 #: A closed list today; clients take an outcome they do not know for an answer like any other.
 Outcome = Literal["Answered", "Extractive", "NoEvidence", "Blocked"]

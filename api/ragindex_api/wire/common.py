@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -43,10 +44,27 @@ def _said(value: str) -> str:
     return _storable(value)
 
 
+def worded(pattern: str, message: str) -> tuple[Any, Any]:
+    """A form that the description gives as a pattern, and a refusal in words."""
+    form = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if form.search(value) is None:
+            raise PydanticCustomError("form", "{message}", {"message": message})
+        return value
+
+    return Field(json_schema_extra={"pattern": pattern}), AfterValidator(check)
+
+
 LONGEST_QUESTION = 8000
-Said = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION, pattern=r"\S"), AfterValidator(_said)]
+_Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION, json_schema_extra={"pattern": r"\S"})]
+Said = Annotated[_Question, AfterValidator(_said)]
 TopK = Annotated[int, Field(ge=1, le=100)]
-Language = Annotated[str, Field(min_length=2, max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Language = Annotated[
+    str,
+    Field(min_length=2, max_length=35),
+    *worded(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "must be the code of a language, such as en or pt-BR"),
+]
 
 
 class FieldError(Open):

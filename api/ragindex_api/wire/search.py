@@ -41,7 +41,9 @@ class SearchRequest(Closed):
     neighbours: Annotated[int, Field(ge=0, le=5)] = Field(
         default=0, description="So many chunks before and after each result, in `before` and `after`."
     )
-    rerank: bool | None = Field(default=None, description="Whether the index's reranking model has the last word.")
+    rerank: bool | None = Field(
+        default=None, description="Must not be true: reranking is not available in this release."
+    )
     language: Language | None = Field(
         default=None, description="Of the question, for the keyword arm; told from the text when left out."
     )

@@ -55,6 +55,20 @@ class TestSending:
         ).json()
         assert [result["metadata"]["tags"] for result in found["results"]] == [["sea"]]
 
+    def test_a_large_number_comes_back(self, api: httpx2.Client, index: IndexRow, library: Library) -> None:
+        sent = send_form(api, "a.txt", b"red", {"big": 1e300, "whole": 2**60})
+        assert sent.status_code == 202, sent.text
+        library.work(index, {int(sent.json()["document"]["id"]): "red"})
+        assert api.get(sent.headers["location"]).json()["metadata"] == {"big": 1e300, "whole": 2**60}
+        found = api.post("/v1/indexes/hr/handbook/search", json={"query": "red"}).json()
+        assert found["results"][0]["metadata"]["big"] == 1e300
+
+    def test_a_number_that_would_lose_digits_is_refused(self, api: httpx2.Client, index: IndexRow) -> None:
+        for number in (2**53 + 1, 10**400):
+            response = send_form(api, "a.txt", b"red", {"big": number})
+            assert response.status_code == 422
+            assert [error["field"] for error in response.json()["errors"]] == ["metadata.big"]
+
     def test_metadata_may_follow_the_file(self, api: httpx2.Client, index: IndexRow, library: Library) -> None:
         body = (
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nred\r\n'

@@ -68,6 +68,7 @@ class TestProbes:
         service = serve("postgresql://nobody@127.0.0.1:9/none", embedder=HashEmbedder())
         response = httpx2.get(f"{service.url}/readyz", timeout=10)
         assert (response.status_code, response.json()["type"]) == (503, "urn:ragindex:problem:unavailable")
+        assert response.json()["detail"] == "the database does not answer"
         service.stop()
 
     def test_metrics_have_a_port_of_their_own(self, api: httpx2.Client, handbook: IndexRow, service: Service) -> None:

@@ -107,6 +107,26 @@ class TestWhatIsRefused:
         assert response.headers["content-type"] == "application/problem+json"
         assert [error["field"] for error in response.json()["errors"]] == [field]
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"query": "x", "language": "English (UK)"},
+            {"query": "x", "language": "e\n"},
+            {"query": "\u00a0"},
+            {"question": "x", "conversation_id": "X" * 36},
+        ],
+    )
+    def test_what_is_wrong_is_said_in_words(self, reading: httpx2.Client, body: dict[str, Any]) -> None:
+        response = reading.post(SEARCH if "query" in body else "/v1/indexes/hr/handbook/answer", json=body)
+        assert response.status_code == 422
+        [error] = response.json()["errors"]
+        assert not set("[]{}^$\\*") & set(error["message"])
+
+    @pytest.mark.parametrize("value", [10**400, -(10**400), 2**64])
+    def test_a_number_beyond_all_that_is_stored_does_no_harm(self, reading: httpx2.Client, value: int) -> None:
+        asked = {"query": "badge", "filter": {"greaterThan": {"key": "year", "value": value}}}
+        assert reading.post(SEARCH, json=asked).status_code in (200, 422)
+
     def test_a_body_that_is_not_json(self, reading: httpx2.Client) -> None:
         response = reading.post(SEARCH, content=b"{", headers={"content-type": "application/json"})
         assert (response.status_code, response.json()["type"]) == (400, "urn:ragindex:problem:malformed-request")

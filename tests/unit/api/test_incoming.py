@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragindex_api.encoding import encode
 from ragindex_api.incoming import key_of, metadata_of
 from ragindex_api.multipart import Event, Field, FileBegins, FileData, FormReader, events
 from ragindex_api.problems import ProblemError
@@ -85,6 +86,27 @@ def test_metadata_keeps_its_types() -> None:
     found = metadata_of(given)
     assert found == {"a": "x", "b": 1, "c": 1.5, "d": True, "e": ["x", "y"], "f": 1.0}
     assert [type(value) for value in found.values()] == [str, int, float, bool, list, float]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["9007199254740993", "-9007199254740993", "1" + "0" * 400, "1" + "0" * 5000, "1e400", "Infinity", "-Infinity"],
+)
+def test_numbers_that_would_not_come_back_as_they_are_are_refused_by_name(number: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        metadata_of(f'{{"fine": 1, "big": {number}}}')
+    assert refused.value.problems[0].field in ("metadata.big", "metadata")
+
+
+@pytest.mark.parametrize("number", [2**53, -(2**53), 2**60, 1e300, 5e-324, -0.5])
+def test_numbers_that_a_double_holds_are_kept(number: float) -> None:
+    assert metadata_of(encode({"a": number})) == {"a": number}
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"\\ud800": 1}', '{"\\u0000": 1}', '{"a": ["\\u0000"]}'])
+def test_metadata_that_no_text_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="metadata"):
+        metadata_of(text)
 
 
 @pytest.mark.parametrize(

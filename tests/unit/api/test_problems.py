@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragindex_api.problems import Kind, ProblemError, translate
+from ragindex_api.problems import Kind, ProblemError, told, translate
 from ragindex_core.document import DocumentReason
 from ragindex_core.errors import (
     Conflict,
@@ -21,6 +21,7 @@ from ragindex_core.errors import (
     Throttled,
     Unavailable,
 )
+from ragindex_db.engine import DatabaseUnavailable
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,29 @@ def test_each_error_has_its_status(error: Exception, status: int) -> None:
 @pytest.mark.parametrize("error", [ValueError("password=x"), Misconfigured("password=x")])
 def test_what_was_not_meant_for_the_caller_is_not_told(error: Exception) -> None:
     assert "password" not in str(translate(error).body("/v1", "id"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DatabaseUnavailable("the database does not answer: connection to db.internal:5432 refused", 1),
+        Misconfigured("the file /etc/secret/db.internal is not there"),
+        ValueError("db.internal"),
+    ],
+)
+def test_what_the_caller_is_not_told_is_in_the_log_under_the_requests_id(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    problem = told(error, "r-1")
+    assert "db.internal" not in str(problem.body("/v1", "r-1"))
+    [record] = caplog.records
+    assert record.__dict__["request_id"] == "r-1"
+    assert "db.internal" in f"{record.__dict__.get('reason')}{record.exc_info}"
+
+
+def test_what_the_caller_is_told_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert told(NotFound("no index"), "r-1").detail == "no index"
+    assert not caplog.records
 
 
 def test_the_body_names_fields_and_request() -> None:
