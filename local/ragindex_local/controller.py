@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 0.3  # signals come by the hundred while documents are indexed
 _LOOK_EVERY = 20.0
+_AFTER_TROUBLE = 1.0
 _APPLIED_FROM = "ragindex.io/applied-from"
 
 
@@ -34,7 +35,8 @@ class _Entry:
 
 
 class Controller(threading.Thread):
-    """``report`` is told of every look at an object, ``complain`` of every file that breaks a rule."""
+    """``report`` is told of every look at an object, ``complain`` of every file that breaks a rule, ``superseded`` once
+    another RagIndex has taken over the database: this one has ended then."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Controller(threading.Thread):
         *,
         report: Callable[[RagIndex, Outcome], None],
         complain: Callable[[Unreadable], None],
+        superseded: Callable[[], None],
     ) -> None:
         super().__init__(name="controller", daemon=True)
         self._database = database
@@ -51,6 +54,8 @@ class Controller(threading.Thread):
         self._given = [path.absolute() for path in given]
         self._report = report
         self._complain = complain
+        self._superseded = superseded
+        self._taken_up = False
         self._entries: dict[str, _Entry] = {}
         self._complained: set[Unreadable] = set()
         self._faults: dict[str, tuple[FieldProblem, ...]] = {}
@@ -70,26 +75,47 @@ class Controller(threading.Thread):
         self._wake.set()
 
     def run(self) -> None:
-        self._take_up_catalogue()
         self._files_moved.set()
         for watcher in (self._object_watch, self._source_watch):
             watcher.start()
         try:
             while not self._stopping.is_set():
                 self._wake.clear()
-                if self._files_moved.is_set():
-                    self._files_moved.clear()
-                    self._read_files()
-                    self._object_watch.follow(path if path.is_dir() else path.parent for path in self._given)
-                self._source_watch.follow(self._source_folders())
-                self._reconcile_all()
-                self._wake.wait(self._pause())
+                self._wake.wait(self._look())
                 self._stopping.wait(_SETTLE_SECONDS)
         except Fenced as error:
             log.warning("another RagIndex has taken over this database", extra={"why": str(error)})
+            self._superseded()
         finally:
             for watcher in (self._object_watch, self._source_watch):
                 watcher.stop()
+
+    def _look(self) -> float:
+        """One look at everything; gives the seconds until the next, unless something moves before."""
+        try:
+            self._reconciler.fence.check(self._database)
+            if not self._taken_up:
+                self._take_up_catalogue()
+                self._taken_up = True
+            if self._files_moved.is_set():
+                self._files_moved.clear()
+                try:
+                    self._read_files()
+                except BaseException:
+                    self._files_moved.set()
+                    raise
+                self._object_watch.follow(path if path.is_dir() else path.parent for path in self._given)
+            self._source_watch.follow(self._source_folders())
+            self._reconcile_all()
+        except Fenced:
+            raise
+        except RagIndexError as error:
+            log.warning("will look again", extra={"why": str(error)})
+            return _AFTER_TROUBLE
+        except Exception:
+            log.exception("cannot look at the objects")
+            return _LOOK_EVERY
+        return self._pause()
 
     def _take_up_catalogue(self) -> None:
         """What is in the catalogue and in no file given goes on as it was last applied."""
@@ -131,7 +157,7 @@ class Controller(threading.Thread):
         spec = item.index.to_wire()["spec"]
         generation = 1 if row is None else row.generation if row.spec == spec else row.generation + 1
         annotations = {**item.index.metadata.annotations, _APPLIED_FROM: str(item.file)}
-        created = row.created_at if row else datetime.now(UTC)
+        created = (row.created_at if row else datetime.now(UTC)).replace(microsecond=0)
         metadata = item.index.metadata.model_copy(
             update={"generation": generation, "annotations": annotations, "creation_timestamp": created}
         )
@@ -165,14 +191,14 @@ class Controller(threading.Thread):
         soonest = min(self._look_again.values(), default=time.monotonic() + _LOOK_EVERY)
         return min(max(soonest - time.monotonic(), 0.05), _LOOK_EVERY)
 
-    def _source_folders(self) -> dict[Path, str]:
-        """The folders of directory sources, and the object that each belongs to."""
-        return {
-            (entry.base / source.directory.path).resolve(): uid
-            for uid, entry in self._entries.items()
-            for source in entry.index.spec.sources
-            if source.directory is not None and entry.base is not None
-        }
+    def _source_folders(self) -> dict[Path, set[str]]:
+        """The folders of directory sources, and the objects that read each."""
+        folders: dict[Path, set[str]] = {}
+        for uid, entry in list(self._entries.items()):
+            for source in entry.index.spec.sources:
+                if source.directory is not None and entry.base is not None:
+                    folders.setdefault((entry.base / source.directory.path).resolve(), set()).add(uid)
+        return folders
 
     def _objects_moved(self, _moved: set[Path]) -> None:
         self._files_moved.set()
@@ -181,7 +207,8 @@ class Controller(threading.Thread):
     def _sources_moved(self, moved: set[Path]) -> None:
         """Ask for a run, as a person would."""
         folders = self._source_folders()
-        for uid in {uid for path in moved for folder, uid in folders.items() if path.is_relative_to(folder)}:
+        readers = (uids for path in moved for folder, uids in folders.items() if path.is_relative_to(folder))
+        for uid in set[str]().union(*readers):
             try:
                 row = self._database.run(indexes.by_uid, uid)
                 if row is not None:

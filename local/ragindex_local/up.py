@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +23,14 @@ from ragindex_api.metrics import Metrics, MetricsServer
 from ragindex_api.server import ApiServer
 from ragindex_api.services import Services
 from ragindex_api.settings import ApiSettings, ProviderEnvironment
-from ragindex_core.errors import InvalidSpec, Misconfigured
+from ragindex_core.errors import Conflict, InvalidSpec, Misconfigured, RagIndexError
 from ragindex_core.object.check import check
 from ragindex_db.engine import AsyncDatabase, Database, DatabaseSettings
 from ragindex_db.migrate import bootstrap, migrate
 from ragindex_db.signals import Listener
 from ragindex_local.controller import Controller
 from ragindex_local.objects import Read, check_given, read_all
-from ragindex_local.postgres import EmbeddedPostgres
+from ragindex_local.postgres import EmbeddedPostgres, Keeper
 from ragindex_local.progress import Progress
 from ragindex_local.workforce import LocalWorkforce, WorkerProcess
 from ragindex_operator.builds import Builds
@@ -61,8 +61,32 @@ class LocalEnvironment(ProviderEnvironment):
     api: ApiSettings = ApiSettings()
 
 
+class Ending:
+    """An end that comes from within: the first reason given stands, and ``run`` raises it when all is stopped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stop: Callable[[], None] | None = None
+        self.reason: RagIndexError | None = None
+
+    def because(self, reason: RagIndexError) -> None:
+        with self._lock:
+            self.reason = self.reason or reason
+            stop = self._stop
+        if stop is not None:
+            stop()
+
+    def stops(self, stop: Callable[[], None]) -> None:
+        """What to call; at once, when the end was asked for before there was anything to stop."""
+        with self._lock:
+            self._stop = stop
+        if self.reason is not None:
+            stop()
+
+
 def run(options: UpOptions) -> None:
-    """Until SIGINT or SIGTERM. Raises Misconfigured or InvalidSpec for what a person has to mend first."""
+    """Until SIGINT or SIGTERM. Raises Misconfigured or InvalidSpec for what a person has to mend first, and why it
+    ended when it did so by itself."""
     objects = _checked_objects(options)
     _check_port(options.host, options.port)
     environment = LocalEnvironment()
@@ -70,16 +94,19 @@ def run(options: UpOptions) -> None:
     json_logging.configure(environment.log_level, (data / "ragindex.log").open("a", buffering=1, encoding="utf-8"))
     progress = Progress(as_json=options.json)
     progress.expect({item.index.path for item in objects})
+    ending = Ending()
     with ExitStack() as stack:
-        url = stack.enter_context(_database(environment, data, progress))
+        url = stack.enter_context(_database(environment, data, progress, ending))
         database = Database(DatabaseSettings(url=url, pool_size=6, application_name="ragindex-up"))
         stack.callback(database.close)
         bootstrap(database)
         migrate(database)
         _start_worker(stack, environment, data, url)
-        _start_controller(stack, options, database, url, progress)
-        _serve(stack, options, environment, data, url, objects, progress)
+        _start_controller(stack, options, database, url, progress, ending)
+        _serve(stack, options, environment, data, url, objects, progress, ending)
     progress.say("stopped")
+    if ending.reason is not None:
+        raise ending.reason
 
 
 def _checked_objects(options: UpOptions) -> list[Read]:
@@ -118,15 +145,18 @@ def _data_folder(data: Path) -> Path:
 
 
 @contextmanager
-def _database(environment: LocalEnvironment, data: Path, progress: Progress) -> Iterator[str]:
+def _database(environment: LocalEnvironment, data: Path, progress: Progress, ending: Ending) -> Iterator[str]:
     if environment.database_url is not None:
         yield environment.database_url.get_secret_value()
         return
     server = EmbeddedPostgres(data / "postgres", progress=progress.say)
+    url = server.start()
+    keeper = Keeper(server, progress.say, ending.because)
+    keeper.start()
     try:
-        yield server.start()
+        yield url
     finally:
-        server.stop()
+        keeper.stop()
 
 
 def _start_worker(stack: ExitStack, environment: LocalEnvironment, data: Path, url: str) -> None:
@@ -145,7 +175,9 @@ def _start_worker(stack: ExitStack, environment: LocalEnvironment, data: Path, u
     stack.callback(worker.stop)
 
 
-def _start_controller(stack: ExitStack, options: UpOptions, database: Database, url: str, progress: Progress) -> None:
+def _start_controller(
+    stack: ExitStack, options: UpOptions, database: Database, url: str, progress: Progress, ending: Ending
+) -> None:
     wake = threading.Event()
     builds = Builds(wake.set)
     stack.callback(builds.close)
@@ -156,6 +188,12 @@ def _start_controller(stack: ExitStack, options: UpOptions, database: Database, 
         options.given,
         report=progress.report,
         complain=lambda fault: progress.say(f"ignored, nothing was changed: {fault}"),
+        superseded=lambda: ending.because(
+            Conflict(
+                "another `ragindex up` has taken over this database, so this one has stopped. Give each a database "
+                "of its own (RAGINDEX_DATABASE_URL), or run only one"
+            )
+        ),
     )
     listener = Listener(url, lambda _topic: controller.wake())
     listener.start()
@@ -172,6 +210,7 @@ def _serve(
     url: str,
     objects: list[Read],
     progress: Progress,
+    ending: Ending,
 ) -> None:
     metrics = Metrics()
     providers = Providers(environment.providers(models_dir=data / "models"))
@@ -189,6 +228,7 @@ def _serve(
     server = ApiServer(create_app(services, environment.api), environment.api, options.host, options.port)
     numbers = MetricsServer(metrics, options.host, options.metrics_port)
     stack.callback(numbers.close)
+    ending.stops(server.stop)
     address = f"http://{options.host}:{server.port}"
     stack.enter_context(_run_file(data, address, url))
     announce = threading.Thread(

@@ -24,6 +24,11 @@ class Fence:
     def raised(cls, database: Database, installation: str, holder: str) -> Fence:
         return cls(installation, database.run(installations.raise_epoch, installation, holder))
 
+    def check(self, database: Database) -> None:
+        """Raises Fenced when another holder has come."""
+        with self.begin(database):
+            pass
+
     @contextmanager
     def begin(self, database: Database) -> Iterator[Connection]:
         """A transaction that only the present holder can commit."""

@@ -4,6 +4,7 @@ The programs come from an installed wheel; everything else (accounts, start, wat
 the wheel's own Python opens folders that it should leave alone and leaves servers behind.
 """
 
+from ragindex_local.postgres.keeper import Keeper
 from ragindex_local.postgres.server import EmbeddedPostgres
 
-__all__ = ["EmbeddedPostgres"]
+__all__ = ["EmbeddedPostgres", "Keeper"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -47,7 +48,18 @@ class Guardian:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def wait_until_ready(self, timeout_seconds: float, progress: Callable[[str], None]) -> None:
+    def wait_for_end(self) -> None:
+        """Returns when the guardian is gone, and with it the server."""
+        self._process.wait()
+
+    def let_go(self) -> None:
+        """Have the server stopped; ``stop`` also waits for it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def wait_until_ready(
+        self, timeout_seconds: float, progress: Callable[[str], None], abandoned: threading.Event
+    ) -> None:
         """Wait until the server takes connections. Raises what its log tells when it ends instead."""
         begun = time.monotonic()
         told = begun
@@ -58,6 +70,8 @@ class Guardian:
             noted = process.PidFile.read(self._folder.pgdata)
             if noted is not None and noted.pid == self.server_pid and noted.ready:
                 return
+            if abandoned.is_set():
+                raise Unavailable("PostgreSQL was told to stop before it was ready")
             now = time.monotonic()
             if now - begun > timeout_seconds:
                 raise Unavailable(
@@ -76,9 +90,8 @@ class Guardian:
 
     def stop(self) -> None:
         """Returns when the server and its guardian are gone."""
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        self.let_go()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -89,6 +89,7 @@ def end_leftover(pgdata: Path, patience_seconds: float = 60) -> int | None:
     if noted is None:
         return None
     if not is_server_of(noted.pid, pgdata):
+        _end_orphans(pgdata)
         # Its process is gone, and the number may be somebody else's by now, which PostgreSQL cannot always tell.
         (pgdata / "postmaster.pid").unlink(missing_ok=True)
         return None
@@ -100,3 +101,28 @@ def end_leftover(pgdata: Path, patience_seconds: float = 60) -> int | None:
         if wait_for_end(noted.pid, patience):
             break
     return noted.pid
+
+
+def _end_orphans(pgdata: Path) -> None:
+    """Children of a server that was killed work on until they look up, and a second server must not run beside them.
+
+    PostgreSQL refuses that by itself, but only as long as the pid file stands. Where processes cannot be looked at,
+    they have ended by the time anyone starts anew."""
+    if sys.platform != "linux":
+        return
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _runs_postgres(entry) and is_server_of(int(entry.name), pgdata):
+            pid = int(entry.name)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            wait_for_end(pid, 10.0)
+
+
+def _runs_postgres(entry: Path) -> bool:
+    """Not the shell of somebody who has a look at the folder."""
+    try:
+        return (entry / "exe").readlink().name.startswith("postgres")
+    except OSError:
+        return False

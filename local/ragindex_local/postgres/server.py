@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,10 @@ from ragindex_local.postgres.programs import Programs
 ROLE = DATABASE = "ragindex"
 NEEDED_BYTES = 128 * 1024 * 1024  # an empty database and its first log segments
 PORT_ATTEMPTS = 5
+
+
+class PortTaken(Unavailable):
+    """Somebody else listens where the server should."""
 
 
 class EmbeddedPostgres:
@@ -46,7 +51,10 @@ class EmbeddedPostgres:
         self._timeout = start_timeout_seconds
         self._binaries = binaries
         self._guardian: Guardian | None = None
+        self._programs: Programs | None = None
         self._port = 0
+        self._stopping = threading.Event()
+        self._changing = threading.Lock()
 
     def __repr__(self) -> str:
         return f"EmbeddedPostgres({str(self._folder.path)!r}, pid={self.pid}, port={self._port or None})"
@@ -78,6 +86,7 @@ class EmbeddedPostgres:
         Misconfigured, Conflict (the folder is in use) or Unavailable, each with a way out; nothing runs then."""
         if self._guardian is not None:
             raise RuntimeError("this embedded PostgreSQL has been started before")
+        self._stopping.clear()
         available = self._binaries if self._binaries is not None else wheel.installed()
         self._folder.prepare()
         self._lock.acquire()
@@ -89,20 +98,42 @@ class EmbeddedPostgres:
                 raise failures.explain(str(error), self._folder.path, None) from error
             raise
 
+    def await_end(self) -> bool:
+        """Returns when the server is gone: True when it was not ``stop`` that ended it."""
+        guardian = self._guardian
+        if guardian is not None:
+            guardian.wait_for_end()
+        return not self._stopping.is_set()
+
+    def restart(self) -> None:
+        """Bring a server back that ended by itself, on the port it had: its url stays true. Raises as ``start`` does,
+        and may then be called again."""
+        with self._changing:
+            if self._programs is None:
+                raise RuntimeError("this embedded PostgreSQL has not been started")
+            if self._stopping.is_set():
+                raise Unavailable("this embedded PostgreSQL has been told to stop")
+            try:
+                self._halt()
+                process.end_leftover(self._folder.pgdata)
+                self._launch(self._programs, self._port)
+            except OSError as error:
+                raise failures.explain(str(error), self._folder.path, None) from error
+
     def stop(self) -> None:
         """Stop the server the way that needs no recovery afterwards. Safe to call at any time."""
-        if self._guardian is not None:
-            self._guardian.stop()
-            self._guardian = None
-        self._port = 0
-        self._lock.release()
+        self._stopping.set()
+        with self._changing:
+            self._halt()
+            self._port = 0
+            self._lock.release()
 
     def _start(self, available: list[wheel.Binaries]) -> str:
         self._folder.remove_halves()
         chosen = wheel.choose(available, self._folder.major(), self._folder.pgdata)
         home = self._folder.pgdata if self._folder.pgdata.exists() else self._folder.path
         account = accounts.choose(home, chosen.program("postgres"))
-        programs = Programs(chosen, account, self._folder.path)
+        programs = self._programs = Programs(chosen, account, self._folder.path)
         if self._folder.pgdata.exists():
             self._check_owner(account)
             if process.end_leftover(self._folder.pgdata) is not None:
@@ -168,18 +199,26 @@ class EmbeddedPostgres:
         """Start the server on a free port and wait until it takes connections."""
         for attempt in range(PORT_ATTEMPTS):
             self._port = _free_port()
-            fixed = {"port": str(self._port), "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
-            chosen = {**tuning.settings(tuning.Machine.this()), **self._settings, **fixed}
-            self._guardian = Guardian(programs.server(self._folder.pgdata, chosen), self._folder)
             try:
-                self._guardian.wait_until_ready(self._timeout, self._progress)
-            except RagIndexError:
-                words = self._guardian.words()
-                self._halt()
-                if not failures.port_is_taken(words) or attempt + 1 == PORT_ATTEMPTS:
+                self._launch(programs, self._port)
+            except PortTaken:
+                if attempt + 1 == PORT_ATTEMPTS:
                     raise
             else:
                 return
+
+    def _launch(self, programs: Programs, port: int) -> None:
+        fixed = {"port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+        chosen = {**tuning.settings(tuning.Machine.this()), **self._settings, **fixed}
+        guardian = self._guardian = Guardian(programs.server(self._folder.pgdata, chosen), self._folder)
+        try:
+            guardian.wait_until_ready(self._timeout, self._progress, self._stopping)
+        except RagIndexError as error:
+            words = guardian.words()
+            self._halt()
+            if failures.port_is_taken(words):
+                raise PortTaken(f"another program has taken port {port}, which PostgreSQL used") from error
+            raise
 
     def _halt(self) -> None:
         if self._guardian is not None:
