@@ -98,9 +98,7 @@ def _vector_table(metadata: sa.MetaData, name: str, embedding: sa.types.TypeEngi
         Column("chunk_id", sa.BigInteger, primary_key=True),
         Column("document_id", sa.BigInteger, nullable=False),
         Column("sealed", sa.Boolean, nullable=False),
-        Column("embedding_key", sa.LargeBinary, nullable=False),  # of the cache entry it came from
         Column("embedding", embedding, nullable=False),
         Index(f"{name}_document_idx", "document_id"),
         Index(f"{name}_unsealed_idx", "chunk_id", postgresql_where=sa.text("NOT sealed")),
-        Index(f"{name}_cache_idx", "embedding_key"),
     )

@@ -16,6 +16,7 @@ from ragindex_core.errors import NotFound
 from ragindex_core.ports import SourceObject
 from ragindex_core.sync.diff import KnownObject
 from ragindex_db import cache, keyword, queue, revisions, schema, search
+from ragindex_db.data_tables import RevisionTables
 from ragindex_db.engine import Database
 from ragindex_db.schema import contents, document_metadata, documents, revision_documents
 
@@ -307,11 +308,9 @@ def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -
     if not ids:
         return 0
     kept = revisions.with_tables(connection, index_id)
-    keys: set[bytes] = set()
     for revision in kept:
-        tables = revision.tables
-        keys |= delete_chunks(connection, tables, ids)
-    cache.forget(connection, index_id, keys, [revision.tables for revision in kept])
+        delete_chunks(connection, revision.tables, ids)
+    cache.forget(connection, index_id, ids)
     connection.execute(sa.delete(revision_documents).where(revision_documents.c.document_id.in_(ids)))
     connection.execute(sa.delete(contents).where(contents.c.document_id.in_(ids)))
     connection.execute(sa.delete(document_metadata).where(document_metadata.c.document_id.in_(ids)))
@@ -335,15 +334,8 @@ def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -
     return len(ids)
 
 
-def delete_chunks(connection: Connection, tables: Any, document_ids: Sequence[int]) -> set[bytes]:
-    """Remove the chunks of these documents from one revision; the cache keys their vectors came from."""
-    keys = set(
-        connection.execute(
-            sa.delete(tables.vector)
-            .where(tables.vector.c.document_id.in_(document_ids))
-            .returning(tables.vector.c.embedding_key)
-        ).scalars()
-    )
+def delete_chunks(connection: Connection, tables: RevisionTables, document_ids: Sequence[int]) -> None:
+    """Remove the chunks of these documents from one revision."""
+    connection.execute(sa.delete(tables.vector).where(tables.vector.c.document_id.in_(document_ids)))
     keyword.delete_documents(connection, tables.keyword, document_ids)
     connection.execute(sa.delete(tables.chunk).where(tables.chunk.c.document_id.in_(document_ids)))
-    return keys

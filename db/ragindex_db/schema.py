@@ -343,6 +343,22 @@ embedding_cache = Table(
     Index("embedding_cache_lru_idx", "last_used_at"),
 )
 
+#: Which documents' text a cached embedding was ever made from, in whatever version and revision: how a delete finds
+#: what no other document's text stands behind.
+embedding_uses = Table(
+    "embedding_uses",
+    metadata,
+    Column("index_id", sa.BigInteger, primary_key=True),
+    Column("key", BYTEA, primary_key=True),
+    Column("document_id", sa.BigInteger, primary_key=True),
+    sa.ForeignKeyConstraint(
+        ["index_id", "key"],
+        ["ragindex.embedding_cache.index_id", "ragindex.embedding_cache.key"],
+        ondelete="CASCADE",
+    ),
+    Index("embedding_uses_document_idx", "document_id"),
+)
+
 #: Insert only: summed when read, so that no two writers meet.
 usage = Table(
     "usage",

@@ -57,7 +57,6 @@ class EmbeddedChunk:
 
     chunk: Chunk
     vector: NDArray[np.float32] | None
-    embedding_key: bytes
     analysed: Analysed
 
 
@@ -88,19 +87,16 @@ def store_content(connection: Connection, document_id: int, namespace: str, vers
     return int(connection.execute(sa.select(contents.c.id).where(*same)).scalar_one())
 
 
-def replace_chunks(
-    connection: Connection, tables: RevisionTables, document: DocumentChunks, *, sealed: bool
-) -> set[bytes]:
+def replace_chunks(connection: Connection, tables: RevisionTables, document: DocumentChunks, *, sealed: bool) -> None:
     """The document's chunks are these and no others. ``sealed``: no vector index is there yet that inserts would
-    have to maintain. Returns the cache keys of the vectors that went."""
-    gone = documents.delete_chunks(connection, tables, [document.document_id])
+    have to maintain."""
+    documents.delete_chunks(connection, tables, [document.document_id])
     if document.chunks:
         ids = _take_ids(connection, tables.chunk, len(document.chunks))
         _copy(connection, tables.chunk, _CHUNK_COLUMNS, _chunk_rows(document, ids))
         searchable = [(i, c) for i, c in zip(ids, document.chunks, strict=True) if c.vector is not None]
         _copy_vectors(connection, tables, document.document_id, searchable, sealed=sealed)
         keyword.write(connection, tables.keyword, [_terms(i, document.document_id, c.analysed) for i, c in searchable])
-    return gone - {chunk.embedding_key for chunk in document.chunks}
 
 
 def _terms(chunk_id: int, document_id: int, analysed: Analysed) -> keyword.ChunkTerms:
@@ -173,11 +169,10 @@ def _copy_vectors(
         "chunk_id": "int8",
         "document_id": "int8",
         "sealed": "bool",
-        "embedding_key": "bytea",
         "embedding": "halfvec" if half else "vector",
     }
     wrap = HalfVector if half else Vector
-    rows = [(i, document_id, sealed, c.embedding_key, wrap(c.vector)) for i, c in searchable if c.vector is not None]
+    rows = [(i, document_id, sealed, wrap(c.vector)) for i, c in searchable if c.vector is not None]
     _copy(connection, tables.vector, columns, rows)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ragindex_core.errors import Throttled
 from ragindex_core.ports import Embedder, InputType
 from ragindex_db import budgets, cache
-from ragindex_db.engine import Database
+from ragindex_db.engine import Connection, Database
 
 #: Texts embedded between two looks at the clock: leases are renewed and stops noticed this often.
 _SLICE = 128
@@ -35,11 +35,18 @@ class CachingEmbedder:
     """One model, with the database's cache before it and its shared budget around it."""
 
     def __init__(
-        self, database: Database, embedder: Embedder, wait: Callable[[float], bool], *, cached: bool = True
+        self,
+        database: Database,
+        embedder: Embedder,
+        element_type: str,
+        wait: Callable[[float], bool],
+        *,
+        cached: bool = True,
     ) -> None:
         """``wait`` sleeps so many seconds, and says True as soon as the worker should stop."""
         self._database = database
         self._embedder = embedder
+        self._element_type = element_type
         self._wait = wait
         self._cached = cached
 
@@ -54,20 +61,38 @@ class CachingEmbedder:
             provider=info.provider,
             model=info.model,
             dimensions=info.dimensions,
+            element_type=self._element_type,
             input_type=InputType.PASSAGE.value,
         )
 
-    def embed(self, index_id: int, texts: Mapping[bytes, str]) -> Embedded:
-        """Every text once. Raises Stopped, Throttled, Unavailable or ProviderRefused; the cache keeps what was done."""
+    def embed(self, index_id: int, texts: Mapping[bytes, str], uses: Mapping[int, Collection[bytes]]) -> Embedded:
+        """Every text once; ``uses`` tells which documents they are of.
+
+        Raises Stopped, Throttled, Unavailable or ProviderRefused; the cache keeps what was done.
+        """
         result = Embedded()
         if self._cached and texts:
-            result.vectors.update(self._database.run(cache.lookup, index_id, list(texts)))
+            result.vectors.update(self._database.run(self._look_up, index_id, list(texts), uses))
         missing = [(key, text) for key, text in texts.items() if key not in result.vectors]
         for start in range(0, len(missing), _SLICE):
-            self._embed_slice(index_id, missing[start : start + _SLICE], result)
+            self._embed_slice(index_id, missing[start : start + _SLICE], uses, result)
         return result
 
-    def _embed_slice(self, index_id: int, part: Sequence[tuple[bytes, str]], result: Embedded) -> None:
+    @staticmethod
+    def _look_up(
+        connection: Connection, index_id: int, keys: Sequence[bytes], uses: Mapping[int, Collection[bytes]]
+    ) -> dict[bytes, NDArray[np.float32]]:
+        found = cache.lookup(connection, index_id, keys)
+        cache.note_uses(connection, index_id, {i: [k for k in ks if k in found] for i, ks in uses.items()})
+        return found
+
+    def _embed_slice(
+        self,
+        index_id: int,
+        part: Sequence[tuple[bytes, str]],
+        uses: Mapping[int, Collection[bytes]],
+        result: Embedded,
+    ) -> None:
         info = self._embedder.info
         self._await_budget(sum(len(text) for _, text in part) // _CHARACTERS_A_TOKEN + len(part))
         try:
@@ -85,7 +110,7 @@ class CachingEmbedder:
         for key in fresh:
             result.tokens[key] = embedded.tokens // max(len(part), 1)
         if self._cached:
-            self._database.run(cache.store, index_id, fresh)
+            self._database.run(cache.store, index_id, fresh, uses)
 
     def _await_budget(self, tokens: int) -> None:
         info = self._embedder.info

@@ -185,11 +185,14 @@ class Worker:
             return self.open_source(index, by_name[name])
 
         embedder = self._embedders.of(revision, spec)
-        target = Target(index, spec, revision, CachingEmbedder(self._database, embedder, self._wait), open_source)
+        target = Target(index, spec, revision, self._cached(embedder, revision), open_source)
         if revision.effective_max_tokens != target.rules.max_tokens:
             with self._database.begin() as connection:
                 revisions.update(connection, revision.id, effective_max_tokens=target.rules.max_tokens)
         return target
+
+    def _cached(self, embedder: Embedder, revision: RevisionRow) -> CachingEmbedder:
+        return CachingEmbedder(self._database, embedder, revision.tables.element_type, self._wait)
 
     def open_source(self, index: IndexRow, source: SourceSpec) -> Source:
         if source.uploads is not None:

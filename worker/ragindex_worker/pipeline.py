@@ -21,7 +21,7 @@ from ragindex_core.errors import DocumentRejected, ProviderRefused, RagIndexErro
 from ragindex_core.object.revision import complete
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Fetched, Source
-from ragindex_db import cache, documents, ledger, queue, search, signals, writer
+from ragindex_db import documents, ledger, queue, search, signals, writer
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
@@ -145,7 +145,7 @@ class Pipeline:
             if chunk.searchable
         }
         try:
-            embedded = target.embedder.embed(target.index.id, texts)
+            embedded = target.embedder.embed(target.index.id, texts, {p.claim.document_id: p.keys for p in prepared})
         except Stopped:
             self._give_back([p.claim for p in prepared])
             return
@@ -182,7 +182,6 @@ class Pipeline:
         spent = sum(embedded.tokens.pop(key, 0) for key in prepared.keys)
         with self._database.begin() as connection:
             if not queue.hold(connection, claim):
-                cache.forget(connection, target.index.id, set(prepared.keys), [tables])
                 log.info("lease lost before writing", extra=_names(claim))
                 return
             content_id = writer.store_content(
@@ -248,7 +247,6 @@ def _embedded(chunk: Chunk, key: bytes, embedded: Embedded, language: str | None
     return writer.EmbeddedChunk(
         chunk=chunk,
         vector=embedded.vectors[key] if chunk.searchable else None,
-        embedding_key=key,
         analysed=analysed,
     )
 

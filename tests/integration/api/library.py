@@ -159,7 +159,6 @@ class Library:
                 writer.EmbeddedChunk(
                     each,
                     vector,
-                    sha256(each.embedded_text.encode()).digest(),
                     analyse_chunk([each.context, each.text], "en"),
                 )
                 for each, vector in zip(chunks, vectors, strict=True)

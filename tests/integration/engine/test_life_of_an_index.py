@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from ragindex_core.reconcile.situation import Limits
 from ragindex_db import documents, revisions, schema
 
 
@@ -82,6 +84,55 @@ def test_a_deleted_file_is_gone_from_everywhere(engine: Any) -> None:
     with engine.database.begin() as connection:
         cached = connection.execute(sa.select(sa.func.count()).select_from(schema.embedding_cache)).scalar_one()
     assert cached == 2
+
+
+def cached(engine: Any) -> tuple[int, int]:
+    with engine.database.begin() as connection:
+        tables = (schema.embedding_cache, schema.embedding_uses)
+        found = [connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in tables]
+    return found[0], found[1]
+
+
+def test_a_delete_reaches_the_embeddings_of_every_version_there_was(engine: Any) -> None:
+    for text in ("First words.", "Second words.", "First words."):
+        engine.write("a.md", f"# A\n\n{text}\n")
+        engine.write("b.md", f"# B\n\nNothing to do with the other. {text}\n")
+        engine.settle()
+        engine.sync()
+    assert cached(engine) == (4, 4)
+    assert engine.embedders.texts == 4, "going back to an older version costs nothing"
+    (engine.files / "a.md").unlink()
+    engine.sync()
+    assert cached(engine) == (2, 2)
+    (engine.files / "b.md").unlink()
+    engine.sync()
+    engine.ask("accept-shrink", engine.row.status["ingestion"]["lastRun"])
+    engine.settle()
+    assert cached(engine) == (0, 0)
+
+
+def test_a_delete_reaches_the_embeddings_of_a_dropped_revision(engine: Any) -> None:
+    long = " ".join(f"Sentence number {n} says something of its own." for n in range(40))
+    engine.write("a.md", f"# A\n\n{long}\n")
+    engine.write("b.md", "# B\n\nStays.\n")
+    engine.reconciler.limits = Limits(reader_cache=timedelta(0))
+    engine.edit(rollout={"retainRevisions": 0})
+    engine.settle()
+    engine.edit(chunking={"maxTokens": 64, "overlapTokens": 0})
+    engine.settle()
+    assert len(engine.kept) == 1
+    (engine.files / "a.md").unlink()
+    engine.sync()
+    assert cached(engine) == (1, 1)
+
+
+def test_a_text_of_two_documents_stays_cached_with_the_other(engine: Any) -> None:
+    for name in ("a.md", "b.md"):
+        engine.write(name, "# Same\n\nThe very same words.\n")
+    engine.settle()
+    (engine.files / "a.md").unlink()
+    engine.sync()
+    assert cached(engine) == (1, 1)
 
 
 def test_one_bad_document_stops_no_other(engine: Any) -> None:

@@ -92,7 +92,6 @@ class Corpus:
                         "chunk_id": chunk_id,
                         "document_id": document_id,
                         "sealed": sealed,
-                        "embedding_key": chunk_id.to_bytes(8, "big"),
                         "embedding": vector,
                     }
                     for chunk_id, vector in with_vectors

@@ -405,6 +405,21 @@ def upgrade() -> None:
         postgresql_where=sa.text("text_value IS NOT NULL"),
     )
     op.create_table(
+        "embedding_uses",
+        sa.Column("index_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", postgresql.BYTEA(), nullable=False),
+        sa.Column("document_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["index_id", "key"],
+            ["ragindex.embedding_cache.index_id", "ragindex.embedding_cache.key"],
+            name=op.f("embedding_uses_index_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("index_id", "key", "document_id", name=op.f("embedding_uses_pkey")),
+        schema="ragindex",
+    )
+    op.create_index("embedding_uses_document_idx", "embedding_uses", ["document_id"], unique=False, schema="ragindex")
+    op.create_table(
         "upload_parts",
         sa.Column("upload_id", sa.BigInteger(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
