@@ -17,6 +17,8 @@ from ragindex_core.analysis.words import Token, analyse
 #: More words than this are a document, not a question: the rarer of them cannot be told without asking the database,
 #: and the first ones are as good as any.
 MAX_QUERY_TERMS = 64
+_SHORTEST_IDENTIFIER = 4
+_MOST_IDENTIFIERS = 8
 
 # Straight and typographic quotation marks; an apostrophe is none of them.
 _QUOTED = re.compile('["“”„«»「」『』]([^"“”„«»「」『』]+)["“”„«»「」『』]')
@@ -45,10 +47,12 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class KeywordQuery:
-    """``words`` holds for each word of the question the terms it can stand as; a passage is ranked by all of them."""
+    """``words`` holds for each word of the question the terms it can stand as; a passage is ranked by all of them.
+    ``identifiers`` are those terms that name one thing, such as ``e-4012``."""
 
     words: tuple[tuple[str, ...], ...] = ()
     phrases: tuple[Phrase, ...] = field(default=())
+    identifiers: tuple[str, ...] = ()
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -63,7 +67,17 @@ def query_terms(query: str, languages: Sequence[str | None] = (), language: str 
     phrases = tuple(
         phrase for quoted in _QUOTED.findall(query) if (phrase := Phrase(tuple(_forms(quoted, held)))).forms
     )
-    return KeywordQuery(_words(query, held), phrases)
+    return KeywordQuery(_words(query, held), phrases, _identifiers(query))
+
+
+def _identifiers(query: str) -> tuple[str, ...]:
+    """Letters and digits joined by a mark: what is kept whole beside its parts, and is neither a date nor a phrase."""
+    wholes = (token.term for token in analyse(query, None) if token.extra and len(token.term) >= _SHORTEST_IDENTIFIER)
+    return tuple(dict.fromkeys(term for term in wholes if _names_one_thing(term)))[:_MOST_IDENTIFIERS]
+
+
+def _names_one_thing(term: str) -> bool:
+    return any(c.isdecimal() for c in term) and any(c.isalpha() for c in term)
 
 
 def _forms(quoted: str, languages: Sequence[str | None]) -> Iterable[PhraseForm]:

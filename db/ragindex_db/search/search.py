@@ -6,6 +6,7 @@ that all of them see one state of the revision.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from ragindex_core.analysis import KeywordQuery
 from ragindex_core.document import Span
 from ragindex_core.errors import InvalidInput
-from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted
+from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted, prefer
 from ragindex_core.object.spec import Distance, FusionMethod
 from ragindex_db import keyword
 from ragindex_db.data_tables import RevisionTables
@@ -96,7 +98,7 @@ def _in_steps(connection: Connection, request: SearchRequest, query: Query | Non
     depth, rounds = _first_depth(request), 1
     while True:
         read = _read_arms(connection, request, query, depth, clock)
-        ranked = _rank(request, read.scores)
+        ranked = _prefer_identifiers(connection, request, _rank(request, read.scores), clock)
         groups = _grouped(connection, request, ranked, clock) if request.grouped else _single(ranked)
         if len(groups) >= request.top_k or read.exhausted or not request.grouped:
             break
@@ -210,6 +212,26 @@ def _complete(
         if unread:
             worded = worded | keyword.score(connection, request.tables.keyword, request.keyword, unread)
     return {chunk_id: RawScores(near.get(chunk_id), worded.get(chunk_id, 0.0)) for chunk_id in near | worded}
+
+
+_FEW_HOLDERS = 10
+
+
+def _prefer_identifiers(
+    connection: Connection, request: SearchRequest, ranked: list[Fused], clock: _Clock
+) -> list[Fused]:
+    """Where both arms have a say, the vectors must not outvote an identifier that was asked for."""
+    if request.keyword is None or not request.keyword.identifiers or not (request.uses_vector and request.uses_keyword):
+        return ranked
+    held: Counter[int] = Counter()
+    with clock.stage("identifiers"):
+        for identifier in request.keyword.identifiers:
+            alone = KeywordQuery(words=((identifier,),))
+            scores = keyword.score(connection, request.tables.keyword, alone, [one.chunk_id for one in ranked])
+            holders = [chunk_id for chunk_id, score in scores.items() if score > 0]
+            if len(holders) <= max(request.top_k, _FEW_HOLDERS):  # what many hold is a word like any other
+                held.update(holders)
+    return prefer(ranked, held, len(request.keyword.identifiers))
 
 
 def _rank(request: SearchRequest, scores: dict[int, RawScores]) -> list[Fused]:

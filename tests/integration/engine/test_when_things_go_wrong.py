@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +13,14 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from ragindex_core.errors import ProviderRefused, Throttled, Unavailable
+from ragindex_core.analysis import query_terms
+from ragindex_core.errors import Misconfigured, ProviderRefused, Throttled, Unavailable
 from ragindex_core.object.spec import RetrievalMode
 from ragindex_core.ports import InputType
 from ragindex_core.reconcile.situation import Limits
 from ragindex_core.testing.embedder import HashEmbedder
 from ragindex_db import budgets, queue, schema, search, uploads
+from ragindex_worker.loop import Worker, WorkerSettings
 
 
 def model(engine: Any, **how: Any) -> HashEmbedder:
@@ -78,6 +81,60 @@ def test_a_failing_provider_is_asked_again_and_then_given_up(engine: Any, failur
     engine.ask("retry-failed", "now")
     engine.settle()
     assert engine.documents()["a.md"].state == "Indexed"
+
+
+def test_a_model_that_cannot_be_opened_costs_no_document_an_attempt(engine: Any) -> None:
+    engine.write("a.md", "# A\n\nOne passage of text.\n")
+    engine.edit(ingestion={"maxAttemptsPerDocument": 2})
+    engine.reconcile()
+    engine.sync_only()
+    engine.reconcile()
+    broken = Closed()
+    worker = Worker(engine.database, broken, engine.open_source, WorkerSettings(engine.scratch, threads=1))
+    running = threading.Thread(target=worker.run)
+    running.start()
+    for asked in range(1, 5):
+        broken.await_asked(asked)
+        await_state(engine, "Pending")
+        due_now(engine)
+        worker.wake()
+    worker.stop()
+    running.join(30)
+    assert not running.is_alive()
+    waiting = engine.documents()["a.md"]
+    assert (waiting.state, waiting.reason, waiting.attempts) == ("Pending", "EmbeddingFailed", 0)
+    assert waiting.message == "no endpoint is configured"
+    due_now(engine)
+    engine.settle()
+    mended = engine.documents()["a.md"]
+    assert (mended.state, mended.reason, mended.attempts) == ("Indexed", None, 1)
+
+
+class Closed:
+    """Opens no model, and tells how often it was asked to."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._changed = threading.Condition()
+
+    def of(self, _revision: Any, _spec: Any) -> Any:
+        with self._changed:
+            self._asked += 1
+            self._changed.notify_all()
+        raise Misconfigured("no endpoint is configured")
+
+    def await_asked(self, times: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._asked >= times, 30)
+
+
+def await_state(engine: Any, state: str) -> None:
+    """The claim is given back just after the model was asked for."""
+    for _ in range(200):
+        if engine.documents()["a.md"].state == state:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError(f"it never came to be {state}")
 
 
 def drain_once(engine: Any) -> None:
@@ -210,3 +267,28 @@ def test_a_worker_that_lost_its_lease_writes_nothing(engine: Any) -> None:
     with engine.database.begin() as connection:
         assert not queue.hold(connection, mine)
         assert queue.hold(connection, theirs)
+
+
+def test_an_identifier_that_one_passage_holds_comes_first_whatever_the_vectors_say(engine: Any) -> None:
+    for n in range(120):
+        engine.write(
+            f"{n:03}.md",
+            f"# Machine {n}\n\nMachine {n} has serial number SN-{n * 7919} and stands in hall {n % 5}. "
+            "Its oil is changed every year.\n",
+        )
+    engine.settle()
+    for n in range(5, 120, 10):
+        question = f"Where is the machine with serial number SN-{n * 7919}?"
+        request = search.SearchRequest(
+            index_id=engine.row.id,
+            tables=engine.serving.tables,
+            mode=RetrievalMode.HYBRID,
+            top_k=5,
+            vector=model_vector(engine, "Where is the machine"),  # as near to all of them
+            keyword=query_terms(question, ["en"]),
+            vector_weight=95,
+        )
+        with engine.database.begin() as connection:
+            found = search.search(connection, request)
+        assert f"SN-{n * 7919} " in found.hits[0].chunk.text
+        assert all(0 <= hit.score <= 1 for hit in found.hits)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted
+from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted, prefer
 
 # Scores as they come: not so close to each other that their difference underflows.
 COSINES = st.integers(-1000, 1000).map(lambda n: n / 1000)
@@ -105,3 +105,10 @@ def test_rank_fusion_keeps_the_union_and_rewards_both_arms(vector: list[int], ke
     for chunk_id in set(vector) & set(keyword):
         alone = by_id(fuse_ranks(vector, [], weight))[chunk_id]
         assert fused[chunk_id] >= alone
+
+
+def test_what_holds_more_of_the_identifiers_comes_first_and_order_within_stays() -> None:
+    fused = [Fused(1, 0.9), Fused(2, 0.5), Fused(3, 0.4), Fused(4, 0.1)]
+    preferred = prefer(fused, {3: 1, 4: 1}, asked=1)
+    assert [one.chunk_id for one in preferred] == [3, 4, 1, 2]
+    assert all(0 <= one.score <= 1 for one in preferred)
