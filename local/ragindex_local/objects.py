@@ -81,6 +81,10 @@ def read(file: Path) -> Iterator[Read | Unreadable]:
     except OSError as error:
         yield Unreadable(file, (FieldProblem("", f"cannot be read: {error.strerror or error}"),))
         return
+    if all(document is None for document in documents):
+        # An editor that empties a file before it writes it must not take an index away.
+        yield Unreadable(file, (FieldProblem("", "holds no object; remove the file to remove its index"),))
+        return
     for document in documents:
         if document is not None:
             yield _object(file, document)
