@@ -198,8 +198,34 @@ def failed(
     )
 
 
-def give_back(connection: Connection, claims: Sequence[Claim], delay: timedelta = timedelta()) -> None:
-    """Unfinished through no fault of the document (a stop, a throttled provider): the attempt does not count."""
+def embedding_trouble(connection: Connection, revision_ids: Sequence[int]) -> str | None:
+    """What the latest document was told that waits because its model could not be used; None when none does."""
+    rd = revision_documents.c
+    return connection.execute(
+        sa.select(rd.message)
+        .where(
+            rd.revision_id.in_(revision_ids),
+            rd.state == "Pending",
+            rd.reason == DocumentReason.EMBEDDING_FAILED.value,
+        )
+        .order_by(rd.next_attempt_at.desc(), rd.document_id)
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def give_back(
+    connection: Connection,
+    claims: Sequence[Claim],
+    delay: timedelta = timedelta(),
+    *,
+    reason: DocumentReason | None = None,
+    message: str | None = None,
+) -> None:
+    """Unfinished through no fault of the document (a stop, a throttled provider): the attempt does not count.
+
+    With a reason, whoever looks at the document sees what it waits for.
+    """
+    told = {} if reason is None else {"reason": reason.value, "message": (message or "")[:_MOST_MESSAGE]}
     connection.execute(
         sa.update(revision_documents)
         .where(
@@ -209,6 +235,7 @@ def give_back(connection: Connection, claims: Sequence[Claim], delay: timedelta 
         .values(
             state="Pending",
             attempts=revision_documents.c.attempts - 1,
+            **told,
             **{**_released(), "next_attempt_at": sa.func.now() + delay},
         )
     )

@@ -166,8 +166,13 @@ class Worker:
             target = self.target(claims[0].revision_id, claims[0].index_id)
         except RagIndexError as error:
             log.warning("cannot work on revision", extra={"revision": claims[0].revision_id, "why": str(error)})
-            for claim in claims:
-                self._database.run(queue.failed, claim, DocumentReason.EMBEDDING_FAILED, str(error), _MENDED_BY_HAND)
+            self._database.run(
+                queue.give_back,
+                claims,
+                _MENDED_BY_HAND,
+                reason=DocumentReason.EMBEDDING_FAILED,
+                message=str(error),
+            )
         else:
             pipeline.process(claims, target)
 
