@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ragindex_providers.settings import Endpoint, LocalModelFiles, ProviderSettings, Secret
@@ -14,6 +14,7 @@ MIB = 1024 * 1024
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]  # without a port
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$", max_length=300)]  # as a browser sends it
 
@@ -111,7 +112,7 @@ class ApiEnvironment(ProviderEnvironment):
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9090
     database_pool: Count = 16
     statement_timeout_ms: Count = 10_000
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
     listen: bool = True  # to the database's signals, on one more connection; off where a database scales to zero
     otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     api: ApiSettings = ApiSettings()

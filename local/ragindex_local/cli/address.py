@@ -40,6 +40,8 @@ class Address:
 def find(url: str | None, data: Path | None, environment: Mapping[str, str] = os.environ) -> Address:
     """``url`` is what the option or RAGINDEX_URL said."""
     run = _run_file((data or DEFAULT_DATA) / RUN_FILE)
+    if data is not None and url is None and not run:
+        raise Misconfigured(f"no `ragindex up` runs with {data}; start it with --data {data}, or name another --url")
     return Address(
         url=(url or run.get("url") or DEFAULT_URL).rstrip("/"),
         database_url=environment.get("RAGINDEX_DATABASE_URL") or run.get("database_url"),

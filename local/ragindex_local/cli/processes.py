@@ -44,9 +44,13 @@ _LOOK_SECONDS = 1.0
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=_PORT, default=8080, show_default=True, help="Port of the service; 0 for any free one.")
-@click.option("--metrics-port", type=_PORT, default=0, show_default=True, help="Port of /metrics; 0 for any free one.")
+@click.option(
+    "--metrics-port",
+    type=_PORT,
+    help="Port of /metrics; 0 for any free one.  [default: the one after --port if it is free, else any]",
+)
 @json_option
-def up(given: tuple[Path, ...], data: Path, host: str, port: int, metrics_port: int, json_: bool) -> None:
+def up(given: tuple[Path, ...], data: Path, host: str, port: int, metrics_port: int | None, json_: bool) -> None:
     """Run everything on this machine: database, service, worker and reconciler. Ctrl-C stops it.
 
     The database is one that is brought along, or the one that RAGINDEX_DATABASE_URL names.

@@ -83,7 +83,6 @@ def test_half_an_event_is_none() -> None:
 
 class TestAddress:
     def test_the_option_comes_first_then_the_run_file_then_the_default(self, tmp_path: Path) -> None:
-        assert address.find(None, tmp_path, {}).url == address.DEFAULT_URL
         (tmp_path / "run.json").write_text(
             json.dumps({"url": "http://127.0.0.1:9000/", "database_url": "postgresql://a"})
         )
@@ -96,7 +95,14 @@ class TestAddress:
 
     def test_no_database_says_how_to_name_one(self, tmp_path: Path) -> None:
         with pytest.raises(Misconfigured, match="RAGINDEX_DATABASE_URL"):
-            address.find(None, tmp_path, {}).database()
+            address.find("http://127.0.0.1:8080", tmp_path, {}).database()
+
+    def test_a_folder_that_is_named_and_where_nothing_runs_is_not_passed_over(self, tmp_path: Path) -> None:
+        with pytest.raises(Misconfigured, match="no `ragindex up` runs with"):
+            address.find(None, tmp_path, {})
+
+    def test_nothing_named_and_nothing_running_means_the_default(self) -> None:
+        assert address.find(None, None, {"RAGINDEX_DATABASE_URL": "postgresql://a"}).url == address.DEFAULT_URL
 
     def test_a_broken_run_file_says_what_to_do(self, tmp_path: Path) -> None:
         (tmp_path / "run.json").write_text("{")
