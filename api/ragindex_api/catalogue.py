@@ -33,6 +33,7 @@ class ServingRevision:
     embedding: EmbeddingChoice
     distance: Distance
     hierarchical: bool
+    has_index: bool  # a valid one on its vectors, when this was read
     wire: dict[str, Any]  # as responses name it
 
     @property
@@ -127,11 +128,11 @@ def _is_label(text: str) -> bool:
 
 def _seen(found: serving.Serving) -> ServingIndex:
     spec = RagIndexSpec.model_validate(found.index.spec)
-    revision = None if found.revision is None else _revision(found.revision, spec)
+    revision = None if found.revision is None else _revision(found.revision, spec, has_index=found.has_index)
     return ServingIndex(found.index, spec, revision)
 
 
-def _revision(row: RevisionRow, spec: RagIndexSpec) -> ServingRevision:
+def _revision(row: RevisionRow, spec: RagIndexSpec, *, has_index: bool) -> ServingRevision:
     built = complete(dict(row.projection))
     provider, model = built["embedding.provider"], built["embedding.model"]
     dimensions = built["embedding.dimensions"]
@@ -142,5 +143,6 @@ def _revision(row: RevisionRow, spec: RagIndexSpec) -> ServingRevision:
         embedding=EmbeddingChoice(provider, model, dimensions, endpoint.name if endpoint else None),
         distance=Distance(built["embedding.distance"]),
         hierarchical=built["chunking.strategy"] == ChunkingStrategy.HIERARCHICAL,
+        has_index=has_index,
         wire={"id": f"r{row.number}", "key": row.key, "provider": provider, "model": model, "dimensions": dimensions},
     )

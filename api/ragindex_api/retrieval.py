@@ -144,6 +144,7 @@ class Retrieval:
             fusion=defaults.fusion,
             vector_weight=defaults.vector_weight,
             distance=revision.distance,
+            has_index=revision.has_index,
             ef_search=max(defaults.ef_search, top_k),
             hierarchical=revision.hierarchical,
             group_by_document=query.group_by == "document",

@@ -17,14 +17,17 @@ from ragindex_db.keyword.question import Shape, parameters, question, shape_of
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.schema import contents, documents
 from ragindex_db.search import SearchRequest, SearchResult, StoredChunk, search
+from ragindex_db.search.vector import has_valid_index
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Read in one transaction. ``revision`` is None until the first one has tables to be searched."""
+    """Read in one transaction. ``revision`` is None until the first one has tables to be searched; ``has_index`` says
+    whether its vector index is valid."""
 
     index: IndexRow
     revision: RevisionRow | None
+    has_index: bool = False
 
 
 def find(connection: Connection, installation: str, namespace: str, name: str) -> Serving:
@@ -36,7 +39,9 @@ def find(connection: Connection, installation: str, namespace: str, name: str) -
         revision = revisions.get(connection, index.serving_revision_id)
     except Gone:
         return Serving(index, None)
-    return Serving(index, revision if revision.tables_ready else None)
+    if not revision.tables_ready:
+        return Serving(index, None)
+    return Serving(index, revision, has_valid_index(connection, revision.tables))
 
 
 def languages(connection: Connection, index_id: int) -> tuple[str | None, ...]:

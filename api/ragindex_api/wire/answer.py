@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ragindex_api.wire.common import (
+    FILTERED,
     Closed,
     DocumentRef,
     LocationOut,
@@ -33,7 +34,7 @@ Outcome = Literal["Answered", "Extractive", "NoEvidence", "Blocked"]
 
 class AnswerRequest(Closed):
     question: Said = Field(examples=["How many days of annual leave do I get?"])
-    filter: FilterField | None = Field(default=None, description="Only documents whose metadata matches.")
+    filter: FilterField | None = Field(default=None, description=FILTERED)
     top_k: TopK | None = Field(default=None, description="How many passages the answer may rest on.")
     stream: bool = Field(default=False, description="Server-sent events instead of one JSON object.")
     conversation_id: ConversationId | None = Field(

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from ragindex_core.filters import BUILT_IN
+
 
 class Closed(BaseModel):
     """A request: nothing unknown, nothing coerced."""
@@ -127,5 +129,10 @@ class Usage(Open):
     output_tokens: int = Field(default=0, description="Of the language model.")
 
 
+#: Of the member ``filter``. The names are those of ``ragindex_core.filters``.
+FILTERED = (
+    "Only documents whose metadata matches: keys of a sidecar or upload, what the file says of itself (`author`, "
+    f"`pages`, `created`, …), and RagIndex's own: {', '.join(f'`{key}`' for key in BUILT_IN)}."
+)
 Timings = Annotated[dict[str, float], Field(description="Milliseconds by stage, and `total`.")]
 Mode = Literal["vector", "keyword", "hybrid"]

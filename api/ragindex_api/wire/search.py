@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ragindex_api.wire.common import (
+    FILTERED,
     Closed,
     DocumentRef,
     Language,
@@ -36,7 +37,7 @@ class SearchRequest(Closed):
     )
     top_k: TopK | None = Field(default=None, description="How many results; `spec.retrieval.topK` when left out.")
     mode: Mode | None = Field(default=None, description="`spec.retrieval.mode` when left out.")
-    filter: FilterField | None = Field(default=None, description="Only documents whose metadata matches.")
+    filter: FilterField | None = Field(default=None, description=FILTERED)
     group_by: Literal["document"] | None = Field(default=None, description="Only each document's best chunk.")
     neighbours: Annotated[int, Field(ge=0, le=5)] = Field(
         default=0, description="So many chunks before and after each result, in `before` and `after`."

@@ -134,7 +134,7 @@ def search_vectors(
         if matching <= most_exact:
             return VectorHits(_hits(rows, distance), Strategy.EXACT, matching)
     if has_index is None:
-        has_index = _has_valid_index(connection, tables)
+        has_index = has_valid_index(connection, tables)
     if has_index:
         by_index = bound | index_parameters(limit, ef_search, filtered=within is not None)
         rows = connection.execute(index_statement(tables, distance, within), by_index).all()
@@ -163,7 +163,7 @@ _NAMES = [sa.func.to_regclass(sa.bindparam(name, type_=sa.Text())) for name in (
 _VALID = sa.select(sa.exists().where(_PG_INDEX.c.indexrelid.in_(_NAMES), _PG_INDEX.c.indisvalid))
 
 
-def _has_valid_index(connection: Connection, tables: RevisionTables) -> bool:
+def has_valid_index(connection: Connection, tables: RevisionTables) -> bool:
     name, second_name = (f"{tables.vector.schema}.{name}" for name in index_names(tables))
     return bool(connection.execute(_VALID, {"name": name, "second_name": second_name}).scalar_one())
 

@@ -72,6 +72,12 @@ class TestWhatComesBack:
         assert "explain" not in search(reading, query="leave")
         assert search(reading, query="leave", explain=True)["explain"]["mode"] == "hybrid"
 
+    def test_a_plain_search_by_vector_takes_one_statement(self, reading: httpx2.Client) -> None:
+        plain = search(reading, query="leave", mode="vector")["timings"]
+        grouped = search(reading, query="leave", mode="vector", group_by="document")["timings"]
+        assert set(plain) == {"embed", "vector", "search", "total"}
+        assert set(grouped) > set(plain)
+
     def test_the_same_question_is_embedded_once(self, reading: httpx2.Client) -> None:
         assert search(reading, query="how many days")["usage"]["embedding_tokens"] > 0
         assert search(reading, query="how many days")["usage"]["embedding_tokens"] == 0
