@@ -314,7 +314,7 @@ def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -
     connection.execute(sa.delete(revision_documents).where(revision_documents.c.document_id.in_(ids)))
     connection.execute(sa.delete(contents).where(contents.c.document_id.in_(ids)))
     connection.execute(sa.delete(document_metadata).where(document_metadata.c.document_id.in_(ids)))
-    connection.execute(sa.delete(schema.uploads).where(schema.uploads.c.document_id.in_(ids)))
+    drop_uploads(connection, ids)
     # An answer quotes what it was made from: the turns that rest on these documents go with them.
     turns = schema.conversation_turns
     connection.execute(sa.delete(turns).where(turns.c.document_ids.overlap(ids)))
@@ -332,6 +332,19 @@ def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -
         )
     )
     return len(ids)
+
+
+def drop_uploads(connection: Connection, document_ids: Sequence[int], *, but: int | None = None) -> None:
+    """The bytes these documents were sent as, all or all but one upload's, and what was said of them.
+
+    What came with an idempotency key stays as a row without either for a while: the same request, sent again, must
+    find that it was done, and not do it again.
+    """
+    uploads, parts = schema.uploads, schema.upload_parts
+    these = sa.and_(uploads.c.document_id.in_(document_ids), sa.true() if but is None else uploads.c.id != but)
+    connection.execute(sa.delete(parts).where(parts.c.upload_id.in_(sa.select(uploads.c.id).where(these))))
+    connection.execute(sa.delete(uploads).where(these, uploads.c.idempotency_key.is_(None)))
+    connection.execute(sa.update(uploads).where(these).values(metadata={}))
 
 
 def delete_chunks(connection: Connection, tables: RevisionTables, document_ids: Sequence[int]) -> None:

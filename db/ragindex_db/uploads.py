@@ -109,14 +109,9 @@ def complete(connection: Connection, upload_id: int, *, size: int, sha256: str, 
             .with_for_update()
         ).scalar_one()
         documents.change(connection, upload.index_id, {document_id: listed})
-        _drop_older(connection, document_id, upload_id)
+        documents.drop_uploads(connection, [document_id], but=upload_id)
     connection.execute(sa.update(uploads).where(uploads.c.id == upload_id).values(document_id=document_id))
     return document_id
-
-
-def _drop_older(connection: Connection, document_id: int, upload_id: int) -> None:
-    """The bytes of a replaced upload; its text stays as long as a revision refers to it."""
-    connection.execute(sa.delete(uploads).where(uploads.c.document_id == document_id, uploads.c.id != upload_id))
 
 
 def find_completed(connection: Connection, index_id: int, idempotency_key: str) -> Upload | None:
@@ -135,10 +130,14 @@ def abandon(connection: Connection, upload_id: int) -> None:
 
 
 def sweep(connection: Connection, older_than: timedelta = timedelta(hours=24)) -> int:
-    """Uploads that were never finished."""
-    return connection.execute(
-        sa.delete(uploads).where(uploads.c.completed_at.is_(None), uploads.c.created_at < sa.func.now() - older_than)
-    ).rowcount
+    """Uploads that were never finished, and what was kept of those replaced or deleted, to know their keys again."""
+    before = sa.func.now() - older_than
+    in_use = sa.exists().where(
+        documents_table.c.id == uploads.c.document_id, documents_table.c.upload_id == uploads.c.id
+    )
+    unfinished = sa.and_(uploads.c.completed_at.is_(None), uploads.c.created_at < before)
+    former = sa.and_(uploads.c.completed_at < before, sa.not_(in_use))
+    return connection.execute(sa.delete(uploads).where(sa.or_(unfinished, former))).rowcount
 
 
 def current(connection: Connection, index_id: int, source: str, key: str) -> Upload | None:

@@ -26,7 +26,6 @@ _DONE = frozenset({"Indexed", "Failed"})
 #: A lost signal costs no more than this.
 _LOOK_SECONDS = 2.0
 
-_VERSION = {"pattern": "^[0-9a-f]{16}$"}
 _FORM = {
     "type": "object",
     "required": ["file"],
@@ -176,7 +175,7 @@ def router(wired: Wired) -> APIRouter:
         document_id: DocumentId,
         version: Annotated[
             str | None,
-            Query(description="As a result or citation names it.", max_length=64, json_schema_extra=_VERSION),
+            Query(description="As a result or citation names it.", pattern="^[0-9a-f]{16}$", max_length=16),
         ] = None,
     ) -> Response:
         """The document's normalised text, of the version that is indexed or of any that a kept revision refers to."""
@@ -239,7 +238,7 @@ async def _proof(wired: Wired, row: DocumentRow, index: ServingIndex) -> dict[st
 async def _state_of(wired: Wired, index: ServingIndex, document_id: int, *, wait: bool) -> DocumentRow:
     """The document as it is; with ``wait``, once it is done or the time is up."""
     changed = wired.hub.subscribe(index_topic(index.row.id))
-    row = await _known(wired, index, document_id)
+    row = await _present(wired, index, document_id)
     if not wait or index.row.suspended:
         return row
     loop = asyncio.get_running_loop()
@@ -253,7 +252,7 @@ async def _state_of(wired: Wired, index: ServingIndex, document_id: int, *, wait
         changed.clear()
         # Read anew: the first revision may have come, or another one may serve by now.
         index = await wired.catalogue.read(index.row.namespace, index.row.name)
-        row = await _known(wired, index, document_id)
+        row = await _present(wired, index, document_id)
     return row
 
 

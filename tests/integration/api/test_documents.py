@@ -8,14 +8,16 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from tests.integration.api.library import Library, Service
 
 from ragindex_api.wire.documents import DeletedDocument, DocumentList, DocumentOut, UploadAccepted
-from ragindex_db import documents, queue, uploads
+from ragindex_db import documents, queue, schema, uploads
 from ragindex_db.indexes import IndexRow
 
 DOCUMENTS = "/v1/indexes/hr/handbook/documents"
@@ -122,6 +124,31 @@ class TestIdempotency:
     ) -> None:
         send(api, "a.txt", b"red", **self.KEY)
         assert send(api, name, data, **self.KEY).status_code == 409
+
+    def test_a_late_repetition_does_not_bring_back_what_was_replaced(
+        self, api: httpx2.Client, index: IndexRow, library: Library
+    ) -> None:
+        send(api, "a.txt", b"red", **self.KEY)
+        assert send(api, "a.txt", b"blue").status_code == 202
+        again = send(api, "a.txt", b"red", **self.KEY)
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+        current = library.database.run(uploads.current, index.id, "uploads", "a.txt")
+        assert current is not None
+        assert library.database.run(uploads.part, current.id, 0) == b"blue"
+
+    def test_a_late_repetition_does_not_bring_back_what_was_deleted(
+        self, api: httpx2.Client, index: IndexRow, library: Library
+    ) -> None:
+        document = send(api, "a.txt", b"red", **self.KEY).json()["document"]["id"]
+        assert api.delete(f"{DOCUMENTS}/{document}").is_success
+        again = send(api, "a.txt", b"red", **self.KEY)
+        assert again.status_code == 404
+        assert again.json()["deleted_at"]
+        assert api.get(DOCUMENTS).json()["documents"] == []
+        with library.database.begin() as connection:
+            assert connection.execute(sa.select(sa.func.count()).select_from(schema.upload_parts)).scalar_one() == 0
+        library.database.run(uploads.sweep, timedelta())
+        assert send(api, "a.txt", b"red", **self.KEY).status_code == 202, "a key is known for a day"
 
     def test_the_same_at_the_same_time_makes_one_document(self, api: httpx2.Client, index: IndexRow) -> None:
         answers: list[httpx2.Response] = []
