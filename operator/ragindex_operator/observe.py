@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
-from ragindex_core.errors import Unavailable
+from ragindex_core.errors import FieldProblem, Unavailable
 from ragindex_core.object.reasons import Outcome, RequestName
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.reconcile.observed import (
@@ -26,7 +27,7 @@ from ragindex_core.reconcile.observed import (
     VectorIndexState,
     Workers,
 )
-from ragindex_db import budgets, indexes, migrate, requests, revisions, runs, search
+from ragindex_db import budgets, indexes, migrate, queue, requests, revisions, runs, search
 from ragindex_db.engine import Connection, Database
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.runs import SyncRun
@@ -42,11 +43,18 @@ class Workforce(Protocol):
     def stop(self, uid: str) -> None: ...
 
 
-def observe(database: Database, installation: str, wanted: RagIndex, workforce: Workforce) -> Observed:
+def observe(
+    database: Database,
+    installation: str,
+    wanted: RagIndex,
+    workforce: Workforce,
+    refusals: Sequence[FieldProblem] = (),
+) -> Observed:
+    """``refusals`` are what the installation lacks or its owner forbids of the spec."""
     workers = workforce.current(wanted.metadata.uid)
     try:
         with database.begin() as connection:
-            return _observe(connection, installation, wanted, workers)
+            return replace(_observe(connection, installation, wanted, workers), refusals=tuple(refusals))
     except Unavailable as error:
         return Observed(database=DatabaseState(reachable=False, writable=False, message=str(error)), workers=workers)
 
@@ -86,6 +94,9 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
         ),
         handled=_handled(connection, row.id, wanted),
         workers=workers,
+        provider_trouble=queue.embedding_trouble(
+            connection, [r.id for r in kept if r.state in (RevisionState.BUILDING, RevisionState.ACTIVE)]
+        ),
         throttled_until={embedding.model: until} if until else {},
         endpoint=f"/v1/indexes/{row.namespace}/{row.name}",
     )
@@ -155,6 +166,7 @@ def _run(run: SyncRun) -> Run:
         state=RunState(run.state),
         inputs=run.inputs,
         requested_at=run.requested_at,
+        started_at=run.started_at,
         completed_at=run.completed_at,
         message=run.message or "",
         shrunk=tuple(

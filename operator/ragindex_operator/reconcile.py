@@ -18,6 +18,7 @@ from ragindex_core.reconcile.status import status_of, status_of_unreadable, wort
 from ragindex_db import indexes, signals
 from ragindex_db.engine import Database
 from ragindex_operator.builds import Builds
+from ragindex_operator.capabilities import Capabilities, refusals
 from ragindex_operator.fence import Fence
 from ragindex_operator.observe import Workforce, observe
 from ragindex_operator.perform import Performer
@@ -48,6 +49,7 @@ class Reconciler:
     workforce: Workforce
     builds: Builds
     limits: Limits = field(default_factory=Limits)
+    capabilities: Capabilities = field(default_factory=Capabilities)
     clock: Callable[[], datetime] = now_utc
     _written: dict[str, tuple[RagIndexStatus, datetime]] = field(default_factory=dict)
 
@@ -87,7 +89,8 @@ class Reconciler:
         return Outcome(observed, status, wake_at(wanted, observed, self.clock(), self.limits))
 
     def _observe(self, wanted: RagIndex) -> Observed:
-        return observe(self.database, self.fence.installation, wanted, self.workforce)
+        refused = refusals(wanted.spec, self.capabilities)
+        return observe(self.database, self.fence.installation, wanted, self.workforce, refused)
 
     def _previous(self, wanted: RagIndex) -> RagIndexStatus | None:
         """What was written last: remembered, or read once after a start."""
@@ -110,9 +113,17 @@ class Reconciler:
         with self.fence.begin(self.database) as connection:
             row = indexes.by_uid(connection, uid)
             if row is not None:
-                indexes.write_status(connection, row.id, status.to_wire())
+                indexes.write_status(connection, row.id, _of_generation(status, row.generation).to_wire())
                 signals.send(connection, f"status:{row.id}")
         self._written[uid] = (status, self.clock())
+
+
+def _of_generation(status: RagIndexStatus, kept: int) -> RagIndexStatus:
+    """The catalogue goes on with the last spec that can work: what is said there is said of that one's generation."""
+    if (status.observed_generation or 0) <= kept:
+        return status
+    conditions = tuple(c.model_copy(update={"observed_generation": kept}) for c in status.conditions)
+    return status.model_copy(update={"observed_generation": kept, "conditions": conditions})
 
 
 def _with_faults(

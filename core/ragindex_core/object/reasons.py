@@ -72,6 +72,10 @@ class Reason(Documented):
     ROLLED_BACK = "RolledBack", "A former revision serves until the spec's key changes or ragindex.io/promote is given."
     # Degraded
     HEALTHY = "Healthy", "Nothing needs a person's eye."
+    PROVIDER_UNAVAILABLE = (
+        "ProviderUnavailable",
+        "The embedding model cannot be used; the message says why. Documents wait and are tried again.",
+    )
     DOCUMENTS_FAILED = "DocumentsFailed", "Some documents could not be indexed; the documents list says why."
     # Switches
     SUSPENDED_BY_SPEC = "SuspendedBySpec", "spec.suspend is true."
@@ -82,7 +86,7 @@ class Reason(Documented):
     NOT_THROTTLED = "NotThrottled", "The embedding provider takes requests."
     # Stalled
     INVALID_SPEC = "InvalidSpec", "The spec cannot work as written; the message names the field."
-    NOT_ALLOWED = "NotAllowed", "The platform owner's rules forbid something the spec names."
+    NOT_ALLOWED = "NotAllowed", "The spec asks for what this installation does not have or its owner's rules forbid."
     ADOPTION_REFUSED = (
         "AdoptionRefused",
         "ragindex.io/adopt-from names no retained index of this namespace, name and database.",

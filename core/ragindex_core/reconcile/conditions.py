@@ -194,6 +194,8 @@ def _degraded(s: Situation) -> Finding:
     waiting = _waiting_for_a_person(s)
     if waiting is not None and waiting.reason is Reason.TOO_FEW_DOCUMENTS:
         return yes(waiting.reason, waiting.message)
+    if s.observed.provider_trouble is not None:
+        return yes(Reason.PROVIDER_UNAVAILABLE, s.observed.provider_trouble)
     failed = s.serving.documents.failed if s.serving is not None else 0
     if failed:
         return yes(Reason.DOCUMENTS_FAILED, f"documents that could not be indexed: {failed}")

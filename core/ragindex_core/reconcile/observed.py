@@ -116,6 +116,7 @@ class Run:
     state: RunState
     inputs: str
     requested_at: datetime
+    started_at: datetime | None = None  # None while no worker has taken it
     completed_at: datetime | None = None
     message: str = ""
     shrunk: tuple[ShrunkSource, ...] = ()
@@ -201,7 +202,8 @@ class Observed:
     handled: tuple[Handled, ...] = ()  # the latest of each name, and any whose value the object's annotations hold
     workers: Workers | None = None
     adoptable: frozenset[str] = frozenset()  # uids of retained indexes with this namespace, name and database
-    refusals: tuple[FieldProblem, ...] = ()  # what the platform owner's rules forbid
+    refusals: tuple[FieldProblem, ...] = ()  # what the platform owner's rules forbid, or the installation lacks
+    provider_trouble: str | None = None  # why documents that wait could not be embedded
     throttled_until: Mapping[str, datetime] = field(default_factory=dict)  # by model
     endpoint: str | None = None
 

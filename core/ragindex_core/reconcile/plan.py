@@ -51,10 +51,12 @@ def plan(index: RagIndex, observed: Observed, now: datetime, limits: Limits | No
     s = Situation(index, observed, now, limits or Limits())
     if index.deleting:
         return tuple(_deletion(s))
-    if s.paused or not s.database_ready or s.stalled:
+    if s.paused or not s.database_ready:
         return ()
     if observed.index is None:
         return tuple(_registration(s))
+    if s.stalled:
+        return ()
     if switch := tuple(_switch(s)):
         return switch  # it changes what every other step looks at
     return tuple(chain.from_iterable(step(s) for step in _STEPS))
@@ -88,9 +90,13 @@ def _deletion(s: Situation) -> Iterator[Action]:
 
 
 def _registration(s: Situation) -> Iterator[Action]:
+    """A new object is known though its spec cannot work: how else would anyone read why? Only what it would take
+    over has to wait for a spec that can."""
     generation = s.index.metadata.generation
     if (uid := s.index.annotation(RequestName.ADOPT_FROM.value)) is None:
         yield RegisterIndex(generation)
+        return
+    if s.stalled:
         return
     yield AdoptIndex(uid, generation)
     yield done(Request(RequestName.ADOPT_FROM, uid))

@@ -20,7 +20,7 @@ from ragindex_core.object.status import (
     RevisionStatus,
 )
 from ragindex_core.reconcile.conditions import findings, no, stamp, told, yes
-from ragindex_core.reconcile.observed import Observed, Revision, RevisionState
+from ragindex_core.reconcile.observed import Observed, Revision, RevisionState, Runs
 from ragindex_core.reconcile.situation import Limits, Situation
 
 #: Counts alone are written no more often than this.
@@ -147,12 +147,18 @@ def _ingestion(s: Situation) -> IngestionStatus:
     scheduled = s.schedule is not None and not s.problems and not s.index.spec.suspend
     return IngestionStatus(
         last_run=runs.last.id if runs.last is not None else None,
-        last_start_time=runs.last.requested_at if runs.last is not None else None,
+        last_start_time=_last_start(runs),
         last_completion_time=runs.last_ended.completed_at if runs.last_ended is not None else None,
         last_successful_time=runs.last_success.completed_at if runs.last_success is not None else None,
         next_scheduled_time=s.schedule.next_after(s.now) if scheduled and s.schedule is not None else None,
         consecutive_failures=runs.consecutive_failures,
     )
+
+
+def _last_start(runs: Runs) -> datetime | None:
+    """Of the latest run that a worker took: one that is only asked for has not begun."""
+    begun = (run.started_at for run in (runs.last, runs.last_ended) if run is not None and run.started_at is not None)
+    return next(begun, None)
 
 
 def _database(s: Situation) -> DatabaseStatus:

@@ -12,7 +12,7 @@ from ragindex_core.errors import FieldProblem
 from ragindex_core.object.reasons import ConditionType, Reason, RequestName
 from ragindex_core.object.resource import RagIndex, knowledge_base_id
 from ragindex_core.object.status import MOST_MESSAGE_CHARACTERS, RagIndexStatus
-from ragindex_core.reconcile.observed import DatabaseState, Observed
+from ragindex_core.reconcile.observed import DatabaseState, Observed, Run, Runs, RunState
 from ragindex_core.reconcile.status import COUNTS_EVERY, status_of, status_of_unreadable, worth_writing
 from ragindex_core.testing.world import START, World
 
@@ -248,3 +248,23 @@ class TestWriting:
 
     def test_the_first_status_is_written(self, an_index: Make) -> None:
         assert worth_writing(None, status_of(an_index(), Observed(), None, START), None, START)
+
+
+def test_a_model_that_cannot_be_used_degrades_with_the_reason(an_index: Make) -> None:
+    observed = Observed(provider_trouble="there is no endpoint cloud")
+    degraded = status_of(an_index(), observed, None, START).condition(ConditionType.DEGRADED)
+    assert degraded is not None
+    assert (degraded.status, degraded.reason) == ("True", Reason.PROVIDER_UNAVAILABLE)
+    assert degraded.message == "there is no endpoint cloud"
+
+
+def test_a_run_starts_when_a_worker_takes_it(an_index: Make) -> None:
+    asked = Run("2", RunState.PENDING, "k", requested_at=START + timedelta(minutes=9))
+    ended = Run("1", RunState.SUCCEEDED, "k", requested_at=START, started_at=START + timedelta(minutes=1))
+    waiting = status_of(an_index(), Observed(runs=Runs(asked, ended, ended)), None, START).ingestion
+    assert waiting is not None
+    assert waiting.last_start_time == ended.started_at
+    taken = replace(asked, state=RunState.RUNNING, started_at=START + timedelta(minutes=10))
+    under_way = status_of(an_index(), Observed(runs=Runs(taken, ended, ended)), None, START).ingestion
+    assert under_way is not None
+    assert under_way.last_start_time == taken.started_at

@@ -144,3 +144,21 @@ def test_an_object_that_came_back_is_no_longer_retained(world: World, an_index: 
     world.apply(a.RetainIndex(), index)
     assert world.reconcile(index) == (a.RegisterIndex(1),)
     assert world.revisions[0].state is RevisionState.ACTIVE
+
+
+UNKNOWN_DIMENSIONS = {"embedding": {"provider": "Local", "model": "all-minilm-l6-v2", "dimensions": 100}}
+
+
+def test_a_new_object_that_cannot_work_is_known_and_says_why(world: World, an_index: Make) -> None:
+    broken = an_index(**UNKNOWN_DIMENSIONS)
+    assert world.reconcile(broken) == (a.RegisterIndex(1),)
+    assert world.reconcile(broken) == ()
+    assert world.says(broken, ConditionType.STALLED) == "True/InvalidSpec"
+    assert world.says(broken, ConditionType.READY) == "False/InvalidSpec"
+    world.settle(an_index(generation=2))
+    assert world.says(an_index(generation=2), ConditionType.READY) == "True/Serving"
+
+
+def test_an_object_that_cannot_work_takes_nothing_over(world: World, an_index: Make) -> None:
+    world.adoptable = frozenset({"77aa"})
+    assert world.reconcile(an_index(annotations={"adopt-from": "77aa"}, **UNKNOWN_DIMENSIONS)) == ()
