@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ragindex_core.filters import BUILT_IN
@@ -61,7 +61,15 @@ def worded(pattern: str, message: str) -> tuple[Any, Any]:
 LONGEST_QUESTION = 8000
 _Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION, json_schema_extra={"pattern": r"\S"})]
 Said = Annotated[_Question, AfterValidator(_said)]
-TopK = Annotated[int, Field(ge=1, le=100)]
+
+
+def _whole(value: object) -> object:
+    """To JSON 5.0 is the same number as 5, and some clients write all numbers so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+TopK = Annotated[Whole, Field(ge=1, le=100)]
 Language = Annotated[
     str,
     Field(min_length=2, max_length=35),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ragindex_api.wire.common import (
@@ -21,6 +21,7 @@ from ragindex_api.wire.common import (
     Timings,
     TopK,
     Usage,
+    Whole,
     absent,
 )
 from ragindex_core.filters import FilterField
@@ -28,8 +29,19 @@ from ragindex_core.filters import FilterField
 Component = Annotated[float, Field(allow_inf_nan=False, strict=False)]
 
 
+#: What the description cannot say with types alone.
+_ASKS_SOMETHING: dict[str, Any] = {
+    "anyOf": [
+        {"required": ["query"], "properties": {"query": {"type": "string"}}},
+        {"required": ["vector"], "properties": {"vector": {"type": "array"}}},
+    ]
+}
+
+
 class SearchRequest(Closed):
     """At least one of `query` and `vector`. What is left out comes from the index's `spec.retrieval`."""
+
+    model_config = ConfigDict(json_schema_extra=_ASKS_SOMETHING)
 
     query: Said | None = Field(default=None, description="The question, in words.", examples=["days of annual leave"])
     vector: Annotated[list[Component], Field(min_length=1, max_length=4000)] | None = Field(
@@ -39,7 +51,7 @@ class SearchRequest(Closed):
     mode: Mode | None = Field(default=None, description="`spec.retrieval.mode` when left out.")
     filter: FilterField | None = Field(default=None, description=FILTERED)
     group_by: Literal["document"] | None = Field(default=None, description="Only each document's best chunk.")
-    neighbours: Annotated[int, Field(ge=0, le=5)] = Field(
+    neighbours: Annotated[Whole, Field(ge=0, le=5)] = Field(
         default=0, description="So many chunks before and after each result, in `before` and `after`."
     )
     rerank: bool | None = Field(

@@ -72,6 +72,9 @@ class TestWhatComesBack:
         assert "explain" not in search(reading, query="leave")
         assert search(reading, query="leave", explain=True)["explain"]["mode"] == "hybrid"
 
+    def test_a_whole_number_may_be_written_with_a_point(self, reading: httpx2.Client) -> None:
+        assert len(search(reading, query="leave", top_k=2.0, neighbours=1.0)["results"]) == 2
+
     def test_a_plain_search_by_vector_takes_one_statement(self, reading: httpx2.Client) -> None:
         plain = search(reading, query="leave", mode="vector")["timings"]
         grouped = search(reading, query="leave", mode="vector", group_by="document")["timings"]
@@ -90,6 +93,7 @@ class TestWhatIsRefused:
             pytest.param({"query": "x", "topk": 3}, "topk", id="an unknown field"),
             pytest.param({"query": "x", "top_k": 0}, "top_k", id="too few results"),
             pytest.param({"query": "x", "top_k": 101}, "top_k", id="too many results"),
+            pytest.param({"query": "x", "top_k": 2.5}, "top_k", id="half a result"),
             pytest.param({"query": "x", "top_k": "5"}, "top_k", id="a number as text"),
             pytest.param({"query": "x", "mode": "fuzzy"}, "mode", id="a mode nobody knows"),
             pytest.param({"query": "   "}, "query", id="a blank question"),
