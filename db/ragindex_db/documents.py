@@ -295,6 +295,38 @@ def content(connection: Connection, document_id: int, version: str | None, revis
     return row[0], row[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as it was last read, for when its source has it no more."""
+
+    text: str
+    title: str | None
+    sha256: str
+    size: int
+    media_type: str
+    language: str | None
+    parser_metadata: Mapping[str, MetadataValue]
+    metadata: Mapping[str, MetadataValue]
+
+
+def stored(connection: Connection, document_id: int) -> Stored | None:
+    """None when nothing was kept of the version that was read last."""
+    columns = [(contents if name == "text" else documents).c[name] for name in Stored.__slots__]
+    row = connection.execute(
+        sa.select(*columns)
+        .join(contents, sa.and_(contents.c.document_id == documents.c.id, contents.c.version == documents.c.version))
+        .where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
+        .order_by(contents.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else Stored(**row._mapping)
+
+
+def access_groups(connection: Connection, document_id: int) -> tuple[str, ...] | None:
+    groups = connection.execute(sa.select(documents.c.access_groups).where(documents.c.id == document_id)).scalar_one()
+    return None if groups is None else tuple(groups)
+
+
 def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -> int:
     """Gone from every kept revision, with its text, metadata, bytes and cache entries, in this one transaction."""
     ids = sorted(document_ids)

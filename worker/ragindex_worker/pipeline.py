@@ -7,17 +7,19 @@ and a reason, and the others of its group go on.
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ragindex_core.analysis import Analysed, analyse_chunk, detect_language
 from ragindex_core.chunking import ChunkingRules, ChunkingStrategy, chunk, clamped
-from ragindex_core.document import Chunk, DocumentReason, MetadataValue, ParsedDocument
+from ragindex_core.document import Block, BlockKind, Chunk, DocumentReason, MetadataValue, ParsedDocument, Span
 from ragindex_core.errors import DocumentRejected, ProviderRefused, RagIndexError, Throttled, Unavailable
+from ragindex_core.object.ingestion import OnSourceDeletion
 from ragindex_core.object.revision import complete
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Fetched, Source
@@ -36,6 +38,9 @@ log = logging.getLogger(__name__)
 #: Raise it when the same text would be cut differently: the new form is taken as documents change, or by a rebuild.
 LAYOUT_VERSION = 1
 
+#: Names the parser of a document that was cut from its stored text.
+_STORED = "stored/1"
+_PARAGRAPH = re.compile(r"\S.*(?:\n[^\S\n]*\S.*)*")  # lines with something on them, one after another
 _INTERNAL = "RagIndex failed on this document; its log has the details"
 _RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 120, 600)]
 
@@ -72,6 +77,10 @@ class _Prepared:
     given: dict[str, MetadataValue]
     chunks: list[Chunk]
     keys: list[bytes] = field(default_factory=list)
+
+
+#: Bytes, what was made of them, and what is said beside them.
+_Read: TypeAlias = tuple[Fetched, ParsedDocument, dict[str, MetadataValue]]
 
 
 class Pipeline:
@@ -113,6 +122,23 @@ class Pipeline:
         if claim.attempts > target.spec.ingestion.max_attempts_per_document:
             # Only workers that died in the middle leave a document with more attempts than it may have.
             raise DocumentRejected(DocumentReason.POISON, f"the worker died on it {claim.attempts - 1} times")
+        try:
+            read = self._read(claim, target)
+        except DocumentRejected as rejection:
+            kept = self._last_read(claim, target) if rejection.reason is DocumentReason.UNREADABLE else None
+            if kept is None:
+                raise
+            read = kept
+        if read is None:
+            return None
+        fetched, parsed, given = read
+        language = parsed.language or detect_language(parsed.text)
+        chunks = chunk(parsed, target.rules, target.embedder.embedder.tokenizer)
+        prepared = _Prepared(claim, fetched, parsed, language, given, chunks)
+        prepared.keys = [target.embedder.key(c.embedded_text) for c in chunks]
+        return prepared
+
+    def _read(self, claim: Claim, target: Target) -> _Read | None:
         source = target.open_source(claim.source)
         with tempfile.NamedTemporaryFile(dir=self._scratch) as file:
             fetched = source.fetch(claim.key, file, target.spec.ingestion.max_object_bytes)  # type: ignore[arg-type]
@@ -121,12 +147,27 @@ class Pipeline:
             if claim.parser is not None and claim.indexed_version == _version(fetched):
                 self._keep(claim, target, fetched, given)
                 return None
-            parsed = self._sandbox.parse(Path(file.name), claim.key)
-        language = parsed.language or detect_language(parsed.text)
-        chunks = chunk(parsed, target.rules, target.embedder.embedder.tokenizer)
-        prepared = _Prepared(claim, fetched, parsed, language, given, chunks)
-        prepared.keys = [target.embedder.key(c.embedded_text) for c in chunks]
-        return prepared
+            return fetched, self._sandbox.parse(Path(file.name), claim.key), given
+
+    def _last_read(self, claim: Claim, target: Target) -> _Read | None:
+        """What an older revision holds of a document that its source lost and the spec keeps: a revision that has
+        nothing of it takes that text. Its blocks were not kept; the spans point into the same text."""
+        if target.spec.ingestion.on_source_deletion is not OnSourceDeletion.KEEP or claim.indexed_version is not None:
+            return None
+        found = self._database.run(documents.stored, claim.document_id)
+        if found is None:
+            return None
+        parsed = ParsedDocument(
+            text=found.text,
+            blocks=tuple(Block(BlockKind.PARAGRAPH, Span(*m.span())) for m in _PARAGRAPH.finditer(found.text)),
+            title=found.title,
+            language=found.language,
+            media_type=found.media_type,
+            metadata=found.parser_metadata,
+            parser=_STORED,
+        )
+        fetched = Fetched(version=claim.source_version, sha256=found.sha256, size=found.size)
+        return fetched, parsed, dict(found.metadata)
 
     def _keep(self, claim: Claim, target: Target, fetched: Fetched, given: dict[str, MetadataValue]) -> None:
         """The bytes did not change: only the metadata beside them may have."""
@@ -193,7 +234,7 @@ class Pipeline:
                 version=_version(prepared.fetched),
                 content_id=content_id,
                 language=prepared.language,
-                access_groups=None,
+                access_groups=documents.access_groups(connection, claim.document_id),
                 chunks=chunks,
             )
             sealed = not search.vector_index_exists(connection, tables)

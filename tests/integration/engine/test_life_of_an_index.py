@@ -194,6 +194,37 @@ def test_an_unchanged_chunk_of_a_rechunked_document_costs_nothing(engine: Any) -
     assert engine.embedders.texts == before
 
 
+def test_what_a_source_lost_and_the_spec_keeps_survives_a_change_of_chunking(engine: Any) -> None:
+    text = (
+        "# Kept\n\nThe first paragraph.\nIt has two lines.\n\nDie zweite ist kürzer: äöü 𝄞.\n\n"
+        + "Another paragraph follows, with more words in it.\n\n" * 9
+    )
+    engine.write("kept.md", text)
+    engine.write("kept.md.metadata.json", '{"metadataAttributes": {"year": 2026}}')
+    fill(engine)
+    engine.edit(ingestion={"onSourceDeletion": "Keep"})
+    engine.settle()
+    before = engine.documents()["kept.md"]
+    (engine.files / "kept.md").unlink()
+    (engine.files / "kept.md.metadata.json").unlink()
+    engine.sync()
+    engine.edit(chunking={"maxTokens": 32, "overlapTokens": 0})
+    engine.settle()
+    after = engine.documents()["kept.md"]
+    assert engine.serving.number == 2
+    assert (after.state, after.indexed_version) == ("Indexed", before.indexed_version)
+    assert (after.title, after.metadata, after.language) == (before.title, before.metadata, before.language)
+    with engine.database.begin() as connection:
+        _, content = documents.content(connection, after.id, None, engine.serving.id)
+        chunk = engine.serving.tables.chunk
+        rows = connection.execute(
+            sa.select(chunk.c.text, chunk.c.span_start, chunk.c.span_end).where(chunk.c.document_id == after.id)
+        ).all()
+    assert len(rows) > 1
+    assert all(content[start:end] == cut for cut, start, end in rows)
+    assert set("".join(content.split())) <= set("".join(row[0] for row in rows))
+
+
 def test_rollback_switches_at_once_and_catches_up(engine: Any) -> None:
     fill(engine)
     engine.settle()
