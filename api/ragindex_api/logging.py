@@ -7,6 +7,8 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -14,6 +16,8 @@ import orjson
 
 #: What the standard library puts on every record; the rest came from ``extra``.
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+
+_FILE_BYTES = 10 * 1024 * 1024
 
 
 class JsonFormatter(logging.Formatter):
@@ -40,9 +44,14 @@ def describe(kind: type[BaseException], trace: TracebackType | None) -> Mapping[
     }
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """For the process as a whole; uvicorn's own access log is off, the service writes a better one."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+def configure(level: str, stream: TextIO | None = None, file: Path | None = None) -> None:
+    """For the process as a whole; uvicorn's own access log is off, the service writes a better one. A ``file`` is
+    put aside when it has grown, and only the one before it is kept."""
+    handler: logging.StreamHandler[Any] = (
+        RotatingFileHandler(file, maxBytes=_FILE_BYTES, backupCount=1, encoding="utf-8")
+        if file is not None
+        else logging.StreamHandler(stream or sys.stderr)
+    )
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

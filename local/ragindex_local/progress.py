@@ -8,8 +8,9 @@ import sys
 import threading
 from typing import TextIO
 
-from ragindex_core.object.reasons import ConditionType
+from ragindex_core.object.reasons import ConditionType, Reason
 from ragindex_core.object.resource import RagIndex
+from ragindex_core.object.spec import DeletionPolicy
 from ragindex_core.reconcile.observed import Revision, RevisionState
 from ragindex_operator.reconcile import Outcome
 
@@ -26,6 +27,7 @@ class Progress:
         self._lock = threading.Lock()
         self._line = ""
         self._told: dict[str, str] = {}
+        self._troubles: dict[str, str | None] = {}
         self._expected: set[str] = set()
         self._done: set[str] = set()
         self.settled = threading.Event()
@@ -44,7 +46,7 @@ class Progress:
 
     def report(self, index: RagIndex, outcome: Outcome) -> None:
         path = index.path
-        state = _describe(outcome)
+        state = _removed(index) if index.deleting else _describe(outcome)
         if state != self._told.get(path):
             self._told[path] = state
             if not _is_bar(state):
@@ -52,6 +54,11 @@ class Progress:
                 self.say(f"{path}: {state}", index=path)
             elif self._live:
                 self._show(f"{path}  {state}")
+        trouble = _trouble(outcome)
+        if trouble != self._troubles.get(path):
+            self._troubles[path] = trouble
+            if trouble is not None:
+                self.say(f"{path}: {trouble}", index=path)
         if _is_settled(outcome):
             self._done.add(path)
         if not self._expected - self._done:
@@ -72,8 +79,16 @@ class Progress:
             self._out.write("\r\x1b[K")
 
 
+def _removed(index: RagIndex) -> str:
+    kept = index.spec.deletion_policy is DeletionPolicy.RETAIN
+    return "removed; its data is kept (ragindex retained)" if kept else "removed with its data"
+
+
 def _describe(outcome: Outcome) -> str:
     observed = outcome.observed
+    stalled = outcome.status.condition(ConditionType.STALLED)
+    if stalled is not None and stalled.status == "True":
+        return f"not in force ({stalled.reason}): {stalled.message}"
     serving = observed.revision(observed.index.serving if observed.index else None)
     building = next((r for r in observed.in_state(RevisionState.BUILDING) if r.documents.unfinished), None)
     shown = building or serving
@@ -83,6 +98,14 @@ def _describe(outcome: Outcome) -> str:
     if condition.status == "False":
         return f"{shown.documents.indexed} documents indexed, {shown.documents.failed} failed ({condition.reason})"
     return f"{_bar(shown)} {condition.reason}"
+
+
+def _trouble(outcome: Outcome) -> str | None:
+    """What needs a person's eye and shows in no count."""
+    degraded = outcome.status.condition(ConditionType.DEGRADED)
+    if degraded is None or degraded.status != "True" or degraded.reason == Reason.DOCUMENTS_FAILED:
+        return None
+    return f"{degraded.reason}: {degraded.message}"
 
 
 def _bar(revision: Revision) -> str:

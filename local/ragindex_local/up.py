@@ -22,8 +22,8 @@ from ragindex_api.main import Providers
 from ragindex_api.metrics import Metrics, MetricsServer
 from ragindex_api.server import ApiServer
 from ragindex_api.services import Services
-from ragindex_api.settings import ApiSettings, ProviderEnvironment
-from ragindex_core.errors import Conflict, InvalidSpec, Misconfigured, RagIndexError
+from ragindex_api.settings import ApiSettings, LogLevel, ProviderEnvironment
+from ragindex_core.errors import Conflict, FieldProblem, InvalidSpec, Misconfigured, RagIndexError
 from ragindex_core.object.check import check
 from ragindex_db.engine import AsyncDatabase, Database, DatabaseSettings
 from ragindex_db.migrate import bootstrap, migrate
@@ -49,7 +49,7 @@ class UpOptions:
     data: Path = Path(".ragindex")
     host: str = "127.0.0.1"
     port: int = 8080
-    metrics_port: int = 0  # any free one
+    metrics_port: int | None = None  # the one after the service's, if it is free; 0 for any
     json: bool = False  # say what happens as JSON lines
 
 
@@ -57,7 +57,7 @@ class LocalEnvironment(ProviderEnvironment):
     """What ``ragindex up`` takes from ``RAGINDEX_…`` variables. Models are built below the data folder."""
 
     database_url: SecretStr | None = None  # instead of the embedded server
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
     api: ApiSettings = ApiSettings()
 
 
@@ -91,7 +91,7 @@ def run(options: UpOptions) -> None:
     _check_port(options.host, options.port)
     environment = LocalEnvironment()
     data = _data_folder(options.data)
-    json_logging.configure(environment.log_level, (data / "ragindex.log").open("a", buffering=1, encoding="utf-8"))
+    json_logging.configure(environment.log_level, file=data / "ragindex.log")
     progress = Progress(as_json=options.json)
     progress.expect({item.index.path for item in objects})
     ending = Ending()
@@ -113,11 +113,20 @@ def _checked_objects(options: UpOptions) -> list[Read]:
     """At the start a broken file is refused; one that breaks later is told of, and what was in force stays so."""
     check_given(options.given)
     objects, faults = read_all(options.given)
-    if faults:
-        raise InvalidSpec([problem for fault in faults for problem in fault.problems], str(faults[0].file))
+    broken: dict[Path, list[FieldProblem]] = {}
+    for fault in faults:
+        broken.setdefault(fault.file, []).extend(fault.problems)
     for item in objects:
         if problems := check(item.index.spec):
-            raise InvalidSpec(problems, str(item.file))
+            broken.setdefault(item.file, []).extend(problems)
+    if len(broken) == 1:
+        ((file, problems),) = broken.items()
+        raise InvalidSpec(problems, str(file))
+    if broken:
+        named = [
+            FieldProblem(f"{file}: {p.field}".strip(": "), p.message) for file, each in broken.items() for p in each
+        ]
+        raise InvalidSpec(named, "what -f names")
     return objects
 
 
@@ -166,10 +175,10 @@ def _start_worker(stack: ExitStack, environment: LocalEnvironment, data: Path, u
             "RAGINDEX_INSTALLATION": INSTALLATION,
             "RAGINDEX_MODELS_DIR": str(data / "models"),
             "RAGINDEX_SCRATCH_DIR": str(data / "scratch"),
-            "RAGINDEX_LOG_FILE": str(data / "ragindex.log"),
+            "RAGINDEX_LOG_FILE": str(data / "worker.log"),
             "RAGINDEX_LOG_LEVEL": environment.log_level,
         },
-        errors=data / "ragindex.log",
+        errors=data / "worker.log",
     )
     worker.start()
     stack.callback(worker.stop)
@@ -226,7 +235,7 @@ def _serve(
         metrics=metrics,
     )
     server = ApiServer(create_app(services, environment.api), environment.api, options.host, options.port)
-    numbers = MetricsServer(metrics, options.host, options.metrics_port)
+    numbers = _metrics_server(metrics, options, server.port)
     stack.callback(numbers.close)
     ending.stops(server.stop)
     address = f"http://{options.host}:{server.port}"
@@ -244,6 +253,16 @@ def _serve(
 
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(serve())
+
+
+def _metrics_server(metrics: Metrics, options: UpOptions, service_port: int) -> MetricsServer:
+    wanted = service_port + 1 if options.metrics_port is None else options.metrics_port
+    try:
+        return MetricsServer(metrics, options.host, wanted)
+    except (OSError, OverflowError) as error:  # taken, or beyond the last port there is
+        if options.metrics_port is None:
+            return MetricsServer(metrics, options.host, 0)
+        raise Misconfigured(f"cannot listen on {options.host}:{wanted} for metrics: {error}") from error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from ragindex_api import logging as json_logging
-from ragindex_api.settings import ProviderEnvironment
+from ragindex_api.settings import LogLevel, ProviderEnvironment
 from ragindex_core.errors import Misconfigured
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.ports import Source
@@ -41,7 +41,7 @@ class WorkerEnvironment(ProviderEnvironment):
     database_url: SecretStr
     installation: str = "default"
     scratch_dir: Path | None = None  # for documents while they are parsed
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
     log_file: Path | None = None
     worker_threads: Annotated[int, Field(ge=1, le=64)] = 2
 
@@ -99,10 +99,7 @@ def run(options: WorkerOptions) -> None:
 
 
 def _log(environment: WorkerEnvironment) -> None:
-    if environment.log_file is None:
-        json_logging.configure(environment.log_level)
-    else:
-        json_logging.configure(environment.log_level, environment.log_file.open("a", buffering=1, encoding="utf-8"))
+    json_logging.configure(environment.log_level, file=environment.log_file)
 
 
 def _stop_with_parent(worker: Worker) -> None:
