@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -38,9 +39,11 @@ from ragindex_core.answer import (
     extract,
     judge,
     select_context,
+    terms_of,
 )
+from ragindex_core.chunking.tokens import EstimatingTokenizer, counts
 from ragindex_core.errors import NotFound, ProviderRefused, Unavailable
-from ragindex_core.ports import GenerationDone, Generator, TextDelta
+from ragindex_core.ports import GenerationDone, GenerationRequest, Generator, TextDelta
 from ragindex_db import ledger, serving
 from ragindex_db.engine import AsyncDatabase
 from ragindex_db.ledger import QueryRun, Turn, Usage
@@ -49,6 +52,8 @@ NO_EVIDENCE = "The documents of this index do not answer this question."
 _BLOCKED = "A guardrail of the language model's provider stopped this answer."
 _BLOCKING_STOPS = frozenset({"content_filter", "guardrail_intervened"})
 _CONTEXT_TOKENS = 6000
+_CANCELLED = "Cancelled"  # the outcome of a run whose asker left; no answer says it
+_ESTIMATE = EstimatingTokenizer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class _Said:
     output_tokens: int = 0
     invented: int = 0
     degraded: str | None = None
+    asked: tuple[str, GenerationRequest] | None = None  # the model that was asked, while it has not told what it used
 
     def take(self, events: Sequence[GateEvent]) -> None:
         for event in events:
@@ -144,10 +150,14 @@ class Answering:
         yield Event("retrieval", _retrieval(prepared))
         said = _Said(degraded=prepared.found.degraded)
         began = perf_counter()
-        async with aclosing(self._say(prepared, said)) as parts:
-            async for part in parts:
-                for event in part:
-                    yield _event(event, prepared)
+        try:
+            async with aclosing(self._say(prepared, said)) as parts:
+                async for part in parts:
+                    for event in part:
+                        yield _event(event, prepared)
+        except (asyncio.CancelledError, GeneratorExit):
+            self._left(prepared, said)
+            raise
         timings = dict(prepared.found.timings)
         self._metrics.staged("generate", perf_counter() - began, timings)
         self._metrics.staged("answer", perf_counter() - prepared.started, timings)
@@ -179,8 +189,9 @@ class Answering:
             async with self._database.begin() as connection:
                 weights = await connection.run_sync(serving.term_weights, tables, terms)
                 intact = await connection.run_sync(serving.verified, chunks)
-        wording = Wording(question, languages, TermWeights(weights))
+        wording = Wording(question, (*languages, None), TermWeights(weights))
         passages = tuple(each for each in _passages(index, found) if _number(each) in intact)
+        wording = wording.mended(term for each in passages for term in terms_of(each.text, each.language))
         calibration = CALIBRATIONS.get(found.revision.embedding.model, UNCALIBRATED)
         evidence = judge(wording, passages, calibration)
         return found, tuple(select_context(passages, _CONTEXT_TOKENS)) if evidence.found else (), wording
@@ -215,6 +226,7 @@ class Answering:
         gate = MarkerGate(prepared.passages, prepared.request.question)
         stop = ""
         stream = generator.stream(prompt)
+        said.asked = (generator.name, prompt)
         try:
             async for event in stream:
                 if isinstance(event, TextDelta):
@@ -222,7 +234,7 @@ class Answering:
                     said.take(events)
                     yield events
                 elif isinstance(event, GenerationDone):
-                    said.model, stop = event.model, event.stop_reason
+                    said.model, stop, said.asked = event.model, event.stop_reason, None
                     said.input_tokens, said.output_tokens = event.input_tokens, event.output_tokens
         finally:
             if isinstance(stream, AsyncGenerator):
@@ -252,20 +264,19 @@ class Answering:
         said.take(events)
         return events
 
+    def _left(self, prepared: Prepared, said: _Said) -> None:
+        """What is remembered of an answer that nobody waited for: the tokens it took are paid for all the same.
+
+        A provider tells them only at the end, so what it had read and said by then is estimated.
+        """
+        if said.asked is not None:
+            said.model, prompt = said.asked
+            said.input_tokens, said.output_tokens = _tokens(prompt.system, prompt.user), _tokens(said.text)
+        self._record(prepared, said, _CANCELLED, (perf_counter() - prepared.started) * 1000)
+
     async def _remember(self, prepared: Prepared, said: _Said, milliseconds: float) -> None:
+        document_ids = self._record(prepared, said, said.outcome.value, milliseconds)
         row, found = prepared.index.row, prepared.found
-        document_ids = sorted({int(passage.document.id) for passage in prepared.passages})
-        self._metrics.answers.labels(said.outcome.value).inc()
-        self._metrics.markers_removed.inc(said.invented)
-        self._recorder.record(
-            QueryRun(found.run_id, row.id, found.revision.id, "Answer", said.outcome.value, milliseconds, document_ids)
-        )
-        if said.model is not None:
-            self._metrics.tokens.labels("generation", "input").inc(said.input_tokens)
-            self._metrics.tokens.labels("generation", "output").inc(said.output_tokens)
-            self._recorder.record(
-                Usage(row.id, row.namespace, "Generation", said.model, said.input_tokens, said.output_tokens)
-            )
         await self._database.run(
             ledger.add_turn,
             index_id=row.id,
@@ -275,6 +286,26 @@ class Answering:
             turn=Turn(prepared.request.question, said.text),
             document_ids=document_ids,
         )
+
+    def _record(self, prepared: Prepared, said: _Said, outcome: str, milliseconds: float) -> list[int]:
+        row, found = prepared.index.row, prepared.found
+        document_ids = sorted({int(passage.document.id) for passage in prepared.passages})
+        self._metrics.answers.labels(outcome).inc()
+        self._metrics.markers_removed.inc(said.invented)
+        self._recorder.record(
+            QueryRun(found.run_id, row.id, found.revision.id, "Answer", outcome, milliseconds, document_ids)
+        )
+        if said.model is not None:
+            self._metrics.tokens.labels("generation", "input").inc(said.input_tokens)
+            self._metrics.tokens.labels("generation", "output").inc(said.output_tokens)
+            self._recorder.record(
+                Usage(row.id, row.namespace, "Generation", said.model, said.input_tokens, said.output_tokens)
+            )
+        return document_ids
+
+
+def _tokens(*texts: str) -> int:
+    return sum(counts(texts, _ESTIMATE))
 
 
 def _passages(index: ServingIndex, found: Found) -> list[Passage]:
@@ -311,7 +342,6 @@ def _retrieval(prepared: Prepared) -> dict[str, Any]:
         "revision": found.revision.wire,
         "passages": [
             {
-                "marker": each.marker,
                 "chunk_id": each.chunk_id,
                 "document": shaping.document_ref(each.document),
                 "location": shaping.location(each.location, each.headings),
@@ -332,7 +362,9 @@ def _event(event: GateEvent, prepared: Prepared) -> Event:
 
 
 def _citation(each: Citation, prepared: Prepared) -> dict[str, Any]:
-    return shaping.citation(each, prepared.passages[each.marker - 1].headings)
+    # The markers of an answer count its own citations, not the passages it was made from.
+    headings = next((p.headings for p in prepared.passages if p.chunk_id == each.chunk_id), ())
+    return shaping.citation(each, headings)
 
 
 def _response(prepared: Prepared, said: _Said, timings: dict[str, float]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from ragindex_core.answer.context import select_context
 from ragindex_core.answer.evidence import CALIBRATIONS, UNCALIBRATED, Calibration, Evidence, judge
 from ragindex_core.answer.extractive import ExtractiveAnswer, extract
 from ragindex_core.answer.markers import AnswerText, GateEvent, MarkerGate
-from ragindex_core.answer.matching import TermWeights, Wording
+from ragindex_core.answer.matching import TermWeights, Wording, terms_of
 from ragindex_core.answer.passages import AnswerOutcome, Citation, DocumentRef, Passage
 from ragindex_core.answer.prompt import PromptTemplate, build_prompt
 
@@ -30,4 +30,5 @@ __all__ = [
     "extract",
     "judge",
     "select_context",
+    "terms_of",
 ]

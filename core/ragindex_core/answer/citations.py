@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import log
 
-from ragindex_core.answer.matching import TermWeights, Wording, quotable, terms_of
+from ragindex_core.answer.matching import TermWeights, Wording, terms_of
+from ragindex_core.answer.parts import quotable
 from ragindex_core.answer.passages import Citation, Passage, cite
 from ragindex_core.document import Span
 
@@ -18,7 +19,7 @@ def citation_for(statement: str, passage: Passage, question: str = "") -> Citati
     Where the statement shares no word with the passage (it may be in another language), the question's words choose,
     and at last the passage's first sentence stands for it.
     """
-    parts = quotable(passage)
+    parts = [part.span for part in quotable(passage)]
     terms = [terms_of(part.of(passage.text), passage.language) for part in parts]
     for wording in (_wording(text, passage, terms) for text in (statement, question) if text):
         chosen = _best(wording, terms)

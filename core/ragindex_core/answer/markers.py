@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ragindex_core.answer.citations import citation_for
@@ -36,7 +36,8 @@ class MarkerGate:
     """Lets text through as it streams in, and holds it from a ``[`` on until that is a verified marker or none at all.
 
     A marker of a passage that was not given is taken out, with the white space before it, and counted in
-    ``invented``. What comes out does not depend on how the text was divided into deltas.
+    ``invented``. Those that stay are numbered anew from 1 as they appear: a reader sees no gaps. What comes out does
+    not depend on how the text was divided into deltas.
     """
 
     def __init__(self, passages: Sequence[Passage], question: str = "") -> None:
@@ -45,6 +46,7 @@ class MarkerGate:
         self._held = ""
         self._said = ""
         self._cited: set[tuple[int, Span]] = set()
+        self._shown: dict[int, int] = {}
         self.invented = 0
 
     def feed(self, delta: str) -> list[GateEvent]:
@@ -88,11 +90,12 @@ class MarkerGate:
             yield self._say(space)
         statement = self._statement()
         for number in given:
-            yield AnswerText(f"[{number}]")
+            shown = self._shown.setdefault(number, len(self._shown) + 1)
+            yield AnswerText(f"[{shown}]")
             citation = citation_for(statement, self._passages[number], self._question)
             if (number, citation.span) not in self._cited:
                 self._cited.add((number, citation.span))
-                yield citation
+                yield replace(citation, marker=shown)
 
     def _say(self, text: str) -> AnswerText:
         self._said = (self._said + text)[-_REMEMBERED:]

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from tests.integration.api.conftest import EXPENSES, LEAVE
 from tests.integration.api.library import Library, Service, events, serve
 
@@ -17,6 +18,7 @@ from ragindex_api.wire.answer import AnswerResponse
 from ragindex_core.errors import Throttled, Unavailable
 from ragindex_core.testing.generator import Reply, ScriptedGenerator
 from ragindex_db.indexes import IndexRow
+from ragindex_db.schema import query_runs, usage
 
 ANSWER = "/v1/indexes/hr/handbook/answer"
 LEAVE_DAYS = "How many days of annual leave a year?"
@@ -216,6 +218,27 @@ class TestWhenSomebodyLeaves:
             assert next(response.iter_lines()).startswith("event: retrieval")
             assert waiting.begun.wait(5)
         assert waiting.given_up.wait(5)
+
+    def test_what_an_answer_took_until_it_was_left_is_written_down(
+        self, api: httpx2.Client, waiting: Waiting, service: Service, library: Library
+    ) -> None:
+        with api.stream("POST", ANSWER, json={"question": LEAVE_DAYS, "stream": True}):
+            assert waiting.begun.wait(5)
+        assert waiting.given_up.wait(5)
+        service.stop()
+        with library.database.begin() as connection:
+            outcomes = connection.execute(
+                sa.select(query_runs.c.outcome).where(query_runs.c.kind == "Answer")
+            ).scalars()
+            assert list(outcomes) == ["Cancelled"]
+            used = connection.execute(
+                sa.select(usage.c.route, usage.c.input_tokens, usage.c.output_tokens).where(
+                    usage.c.stage == "Generation"
+                )
+            ).one()
+        assert used.route == "Fake/script"
+        assert used.input_tokens > 50
+        assert used.output_tokens > 0
 
     def test_an_answer_that_nobody_waits_for_stops_the_model(self, api: httpx2.Client, waiting: Waiting) -> None:
         with pytest.raises(httpx2.ReadTimeout):

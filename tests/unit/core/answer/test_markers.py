@@ -86,6 +86,12 @@ def test_the_same_quote_is_cited_once_and_another_of_the_same_passage_again() ->
     assert len({citation.span for _, citation in citations}) == 2
 
 
+def test_what_is_cited_is_numbered_from_one_as_it_appears() -> None:
+    text, citations, _ = through(["Receipts are needed [2", "]. Thirty days [1]. Receipts [2]."])
+    assert text == "Receipts are needed [1]. Thirty days [2]. Receipts [1]."
+    assert [(each.marker, each.chunk_id) for _, each in citations][:2] == [(1, "c2"), (2, "c1")]
+
+
 def test_text_from_a_bracket_on_is_held_until_its_marker_is_verified() -> None:
     gate = MarkerGate(PASSAGES)
     assert gate.feed("Thirty days [") == [AnswerText("Thirty days")]
@@ -121,6 +127,6 @@ def test_every_citation_is_a_part_of_its_passage_and_of_the_content(said: str) -
     for position, citation in citations:
         assert text[:position].endswith(f"[{citation.marker}]")
         assert citation.span.of(CONTENT) == citation.quote != ""
-        given_passage = PASSAGES[citation.marker - 1]
+        given_passage = next(each for each in PASSAGES if each.chunk_id == citation.chunk_id)
         assert given_passage.span.start <= citation.span.start
         assert citation.span.end <= given_passage.span.end
