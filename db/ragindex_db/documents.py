@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from ragindex_core.document import MetadataValue
 from ragindex_core.errors import NotFound
@@ -320,6 +320,36 @@ def stored(connection: Connection, document_id: int) -> Stored | None:
         .limit(1)
     ).one_or_none()
     return None if row is None else Stored(**row._mapping)
+
+
+def regroup(connection: Connection, index_id: int, source: str, groups: Sequence[str] | None, limit: int) -> int:
+    """Up to ``limit`` documents of this source, with their chunks in every kept revision, are for these groups now,
+    if they were for others; the number of them. What is embedded stays."""
+    given = sa.cast(None if groups is None else list(groups), ARRAY(sa.Text))
+    ids = list(
+        connection.execute(
+            sa.select(documents.c.id)
+            .where(
+                documents.c.index_id == index_id,
+                documents.c.source == source,
+                documents.c.deleted_at.is_(None),
+                documents.c.access_groups.is_distinct_from(given),
+            )
+            .order_by(documents.c.id)
+            .limit(limit)
+            .with_for_update(key_share=True)
+        ).scalars()
+    )
+    if ids:
+        connection.execute(
+            sa.update(documents)
+            .where(documents.c.id.in_(ids))
+            .values(access_groups=given, change=schema.change_numbers.next_value())
+        )
+        for revision in revisions.with_tables(connection, index_id):
+            chunk = revision.tables.chunk
+            connection.execute(sa.update(chunk).where(chunk.c.document_id.in_(ids)).values(access_groups=given))
+    return len(ids)
 
 
 def access_groups(connection: Connection, document_id: int) -> tuple[str, ...] | None:

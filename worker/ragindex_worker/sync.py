@@ -84,6 +84,7 @@ class SyncRunner:
         counts: dict[str, SourceCounts] = {}
         try:
             for source in spec.sources:
+                self._regroup(run, index, source, counts)
                 if source.uploads is None:
                     counts[source.name] = self._sync_source(run, index, source, spec.ingestion, counts)
                 if self._stopping():
@@ -94,6 +95,14 @@ class SyncRunner:
         except LeaseLost:
             log.warning("sync run was taken over by another worker", extra={"run": run.id, "index": index.full_name})
         return True
+
+    def _regroup(self, run: SyncRun, index: IndexRow, source: SourceSpec, progress: Mapping[str, SourceCounts]) -> None:
+        """Who may see a source's documents is the spec's word, also of those that did not change."""
+        groups = source.access.groups if source.access else None
+        changed = _BATCH
+        while changed == _BATCH:
+            with self._leased(run, progress) as connection:
+                changed = documents.regroup(connection, index.id, source.name, groups, _BATCH)
 
     def _finish(self, run: SyncRun, counts: Mapping[str, SourceCounts]) -> None:
         failed = {name: c for name, c in counts.items() if c.state == SourceState.FAILED}

@@ -225,6 +225,36 @@ def test_what_a_source_lost_and_the_spec_keeps_survives_a_change_of_chunking(eng
     assert set("".join(content.split())) <= set("".join(row[0] for row in rows))
 
 
+def groups_of(engine: Any) -> set[tuple[str, ...] | None]:
+    """Of all documents, and of their chunks in every kept revision."""
+    tables = [schema.documents, *(revision.tables.chunk for revision in engine.kept)]
+    with engine.database.begin() as connection:
+        rows = [connection.execute(sa.select(table.c.access_groups)).scalars().all() for table in tables]
+    assert all(rows)
+    return {None if groups is None else tuple(groups) for found in rows for groups in found}
+
+
+def test_an_edit_of_access_reaches_every_chunk_and_embeds_nothing(engine: Any) -> None:
+    fill(engine)
+    sources = engine.document["spec"]["sources"]
+    sources[0]["access"] = {"groups": ["hr"]}
+    engine.settle()
+    engine.edit(chunking={"maxTokens": 200, "overlapTokens": 8})
+    engine.settle()
+    assert len(engine.kept) == 2
+    assert groups_of(engine) == {("hr",)}
+    before = engine.embedders.texts
+    sources[0]["access"] = {"groups": ["hr", "board"]}
+    engine.edit(sources=sources)
+    engine.settle()
+    assert groups_of(engine) == {("hr", "board")}
+    del sources[0]["access"]
+    engine.edit(sources=sources)
+    engine.settle()
+    assert groups_of(engine) == {None}
+    assert engine.embedders.texts == before
+
+
 def test_rollback_switches_at_once_and_catches_up(engine: Any) -> None:
     fill(engine)
     engine.settle()
