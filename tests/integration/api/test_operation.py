@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import threading
 import urllib.request
 from typing import Any
@@ -84,6 +85,10 @@ class TestProbes:
 
 
 class TestEveryResponse:
+    def test_does_not_wait_for_its_head_to_be_acknowledged(self, service: Service) -> None:
+        [listening] = [each for server in service.server.servers for each in server.sockets]
+        assert listening.proto == socket.IPPROTO_TCP  # what asyncio asks before it sets TCP_NODELAY
+
     def test_carries_the_id_of_its_request(self, api: httpx2.Client) -> None:
         assert api.get("/healthz", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
         response = api.get("/v1/nothing", headers={"x-request-id": 'a" b'})
