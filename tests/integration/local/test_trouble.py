@@ -88,8 +88,7 @@ def test_objects_that_share_a_folder_both_follow_it(running: Running) -> None:
     running.await_up_to_date()
     eventually("the other too", lambda: _total(running, "others") == 4)
     running.write("late.md", "# Late\n\nThe ferry to Skarholm leaves at six.\n")
-    for name in ("notes", "others"):
-        eventually(f"{name} has it", lambda name=name: _total(running, name) == 5)
+    eventually("both have it", lambda: [_total(running, name) for name in ("notes", "others")] == [5, 5])
 
 
 def test_a_folder_that_comes_later_is_followed(running: Running) -> None:
@@ -101,6 +100,19 @@ def test_a_folder_that_comes_later_is_followed(running: Running) -> None:
     later.mkdir()
     (later / "a.md").write_text("# A\n\nThe crane of Vesterfjord is red.\n")
     eventually("it is found", lambda: "Vesterfjord" in _search(running, "Vesterfjord crane"), 25)
+
+
+def test_a_new_object_that_cannot_work_says_why_here_and_in_its_status(running: Running) -> None:
+    running.start()
+    running.await_up_to_date()
+    draft = running.folder / "draft.json"
+    spec = {**running.object["spec"], "embedding": {**running.object["spec"]["embedding"], "dimensions": 100}}
+    draft.write_text(json.dumps({**running.object, "metadata": {"name": "wrong"}, "spec": spec}))
+    draft.rename(running.objects / "wrong.json")
+    eventually("it is said", lambda: _said(running, "default/wrong: not in force (InvalidSpec): spec.embedding"), 20)
+    conditions = running.get("/v1/indexes/default/wrong")["status"]["conditions"]
+    stalled = next(c for c in conditions if c["type"] == "Stalled")
+    assert (stalled["status"], stalled["reason"]) == ("True", "InvalidSpec")
 
 
 def _search(running: Running, query: str) -> str:
