@@ -17,7 +17,7 @@ from ragindex_core.errors import DocumentRejected, RagIndexError, Unavailable
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
-from ragindex_db import cache, indexes, keyword, queue, revisions, runs, search, uploads
+from ragindex_db import cache, history, indexes, keyword, queue, revisions, runs, search, uploads
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
@@ -220,12 +220,13 @@ class Worker:
         self._loop(step)
 
     def _tidy_loop(self) -> None:
-        """What nobody waits for: uploads that were never finished, embeddings that nobody used for long."""
+        """What nobody waits for: uploads that were never finished, embeddings that nobody used for long, history."""
 
         while not self._stopping.is_set():
             try:
                 self._database.run(uploads.sweep)
                 self._database.run(cache.trim, self._settings.cache_bytes)
+                self._database.run(history.trim)
             except RagIndexError as error:
                 log.warning("could not tidy up", extra={"why": str(error)})
             self._stopping.wait(_TIDY_EVERY)
