@@ -63,10 +63,20 @@ class EndpointEnvironment(BaseModel):
     api_key: SecretStr | None = None
     ca_file: Path | None = None
     proxy: str | None = None
+    tokens_per_minute: Annotated[int, Field(ge=0)] = 0  # of an embedding model while ingesting; 0: no limit
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
 
     def endpoint(self, name: str) -> Endpoint:
         key = Secret(self.api_key.get_secret_value()) if self.api_key is not None else None
-        return Endpoint(name, self.base_url, api_key=key, ca_file=self.ca_file, proxy=self.proxy)
+        return Endpoint(
+            name,
+            self.base_url,
+            api_key=key,
+            ca_file=self.ca_file,
+            proxy=self.proxy,
+            tokens_per_minute=self.tokens_per_minute,
+            requests_per_minute=self.requests_per_minute,
+        )
 
 
 class LocalModelEnvironment(BaseModel):

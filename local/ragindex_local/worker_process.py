@@ -66,7 +66,7 @@ def run(options: WorkerOptions) -> None:
             application_name="ragindex-worker",
         )
     )
-    embedders = Embedders(environment.providers(threads=os.cpu_count() or 1))
+    embedders = Embedders(database, environment.providers(threads=os.cpu_count() or 1))
     with tempfile.TemporaryDirectory(prefix="ragindex-", dir=environment.scratch_dir) as scratch:
         worker = Worker(
             database,

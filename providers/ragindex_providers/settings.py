@@ -46,6 +46,8 @@ class Endpoint:
     max_input_tokens: int | None = None  # of its embedding models, where RagIndex does not know them
     max_batch: int = 64
     concurrency: int = 4
+    tokens_per_minute: int = 0  # of each of its embedding models, over all processes; 0: no limit
+    requests_per_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True)
