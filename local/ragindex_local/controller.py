@@ -33,6 +33,14 @@ class _Entry:
     base: Path | None
     file: Path | None
 
+    @property
+    def folders(self) -> list[Path]:
+        """Those of its directory sources."""
+        if self.base is None:
+            return []
+        sources = (source.directory for source in self.index.spec.sources)
+        return [(self.base / directory.path).resolve() for directory in sources if directory is not None]
+
 
 class Controller(threading.Thread):
     """``report`` is told of every look at an object, ``complain`` of every file that breaks a rule, ``superseded`` once
@@ -127,6 +135,8 @@ class Controller(threading.Thread):
                 Path(row.base_path) if row.base_path else None,
                 Path(file) if file else None,
             )
+            if self._entries[row.uid].folders:  # nobody watched them while nothing ran
+                self._database.run(requests.add, row.id, "sync", f"started-{time.time_ns()}", "watch")
 
     def _read_files(self) -> None:
         found, faults = read_all(self._given)
@@ -195,9 +205,8 @@ class Controller(threading.Thread):
         """The folders of directory sources, and the objects that read each."""
         folders: dict[Path, set[str]] = {}
         for uid, entry in list(self._entries.items()):
-            for source in entry.index.spec.sources:
-                if source.directory is not None and entry.base is not None:
-                    folders.setdefault((entry.base / source.directory.path).resolve(), set()).add(uid)
+            for folder in entry.folders:
+                folders.setdefault(folder, set()).add(uid)
         return folders
 
     def _objects_moved(self, _moved: set[Path]) -> None:

@@ -102,6 +102,17 @@ def test_a_folder_that_comes_later_is_followed(running: Running) -> None:
     eventually("it is found", lambda: "Vesterfjord" in _search(running, "Vesterfjord crane"), 25)
 
 
+def test_what_moved_while_nothing_ran_is_found_at_the_next_start(running: Running) -> None:
+    running.start()
+    running.await_up_to_date()
+    running.stop()
+    (running.objects / "files" / "note-0.md").unlink()
+    running.write("meanwhile.md", "# Meanwhile\n\nThe lamp of Hallvik is green.\n")
+    running.start()
+    eventually("the new one is found", lambda: "Hallvik" in _search(running, "Hallvik lamp"))
+    assert _total(running, "notes") == 4
+
+
 def test_a_new_object_that_cannot_work_says_why_here_and_in_its_status(running: Running) -> None:
     running.start()
     running.await_up_to_date()
