@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateSchema
 
 from ragindex_core.errors import Gone
 from ragindex_core.object.revision import complete
+from ragindex_core.reconcile.estimate import Waiting
 from ragindex_db import schema
 from ragindex_db.data_tables import RevisionTables, revision_tables
 from ragindex_db.schema import DATA_SCHEMA, revision_documents, revisions
@@ -209,25 +210,35 @@ def by_number(connection: Connection, index_id: int, number: int) -> RevisionRow
     return None if row is None else _record(row)
 
 
-def queued_characters(connection: Connection, revision_id: int) -> tuple[int, int]:
-    """Characters of text already parsed (for any revision) of what waits, and the bytes of what was never parsed."""
+def waiting(connection: Connection, revision_id: int) -> list[Waiting]:
+    """What this revision's queue holds, by kind of file: characters of texts parsed for any revision, else bytes."""
+    text, document = schema.contents.c.text, schema.documents.c
+    # An ideogram takes three bytes and a letter mostly one: what lies between the two counts says how many there are.
+    ideograms = (sa.func.octet_length(text) - sa.func.length(text)) / 2
     known = (
-        sa.select(schema.contents.c.document_id, sa.func.max(sa.func.length(schema.contents.c.text)).label("length"))
+        sa.select(
+            schema.contents.c.document_id,
+            sa.func.max(sa.func.length(text)).label("characters"),
+            sa.func.max(ideograms).label("ideograms"),
+        )
         .group_by(schema.contents.c.document_id)
         .subquery()
     )
+    extension = sa.func.lower(sa.func.coalesce(sa.func.substring(document.key, r"\.([^./]+)$"), ""))
     statement = (
         sa.select(
-            sa.func.coalesce(sa.func.sum(known.c.length), 0),
-            sa.func.coalesce(sa.func.sum(schema.documents.c.size).filter(known.c.length.is_(None)), 0),
+            extension,
+            sa.func.coalesce(sa.func.sum(known.c.characters - known.c.ideograms), 0),
+            sa.func.coalesce(sa.func.sum(known.c.ideograms), 0),
+            sa.func.coalesce(sa.func.sum(document.size).filter(known.c.characters.is_(None)), 0),
         )
         .select_from(revision_documents)
-        .join(schema.documents, schema.documents.c.id == revision_documents.c.document_id)
+        .join(schema.documents, document.id == revision_documents.c.document_id)
         .outerjoin(known, known.c.document_id == revision_documents.c.document_id)
         .where(revision_documents.c.revision_id == revision_id, revision_documents.c.state == "Pending")
+        .group_by(extension)
     )
-    row = connection.execute(statement).one()
-    return int(row[0]), int(row[1])
+    return [Waiting(str(row[0]), *(int(n) for n in row[1:])) for row in connection.execute(statement)]
 
 
 def create_tables(connection: Connection, tables: RevisionTables) -> None:

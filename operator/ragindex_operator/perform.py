@@ -11,8 +11,10 @@ from typing import Any
 from ragindex_core.analysis import ANALYSER_VERSION
 from ragindex_core.errors import NotFound
 from ragindex_core.object.resource import RagIndex, knowledge_base_id
+from ragindex_core.object.revision import complete
 from ragindex_core.object.spec import EmbeddingProvider
 from ragindex_core.reconcile import actions as act
+from ragindex_core.reconcile import estimate
 from ragindex_core.reconcile.observed import Workers
 from ragindex_db import indexes, queue, requests, revisions, runs, search, signals
 from ragindex_db.engine import Connection, Database
@@ -23,11 +25,6 @@ from ragindex_operator.fence import Fence
 from ragindex_operator.observe import Workforce
 
 log = logging.getLogger(__name__)
-
-#: Characters a token, low rather than high: an estimate of cost must not be too small.
-_CHARACTERS_A_TOKEN = 3.5
-#: What part of a file's bytes is text, for files not parsed yet. A guess; parsing corrects it for later revisions.
-_TEXT_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +121,10 @@ class Performer:
     def _estimate(self, action: act.EstimateCost) -> None:
         with self.fence.begin(self.database) as connection:
             revision = self._revision(connection, action.revision)
-            characters, unparsed = revisions.queued_characters(connection, revision.id)
-            tokens = int((characters + unparsed * _TEXT_SHARE) / _CHARACTERS_A_TOKEN)
+            built = complete(dict(revision.projection))
+            tokens = estimate.tokens(
+                revisions.waiting(connection, revision.id), built["chunking.maxTokens"], built["chunking.overlapTokens"]
+            )
             # What runs on one's own processors has no price; of a provider's we do not know it.
             cost = 0 if self.wanted.spec.embedding.provider is EmbeddingProvider.LOCAL else None
             revisions.update(connection, revision.id, estimated_tokens=tokens, estimated_cost_micro_usd=cost)

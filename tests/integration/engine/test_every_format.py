@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from ragindex_core.object.spec import ChunkingStrategy
-from ragindex_db import schema
+from ragindex_db import revisions, schema
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 EXPECTED_FAILURES = {"locked.pdf": "Encrypted", "scan.pdf": "NoText"}
@@ -94,3 +94,17 @@ def test_every_real_document_ends_as_its_manifest_expects(engine: Any, evaluatio
     assert wrong == []
     assert len(found) == len(manifest)
     assert engine.condition("Ready") == ("True", "Serving")
+
+
+def test_the_estimate_is_not_below_what_is_spent(engine: Any) -> None:
+    shutil.copytree(SAMPLES, engine.files, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "__pycache__"))
+    engine.write("leave.txt", "员工每年有二十五天带薪年假，未使用的假期在三月底到期。" * 40)
+    engine.settle()
+    first = engine.kept[0]
+    spent = engine.database.run(revisions.counts, [first.id])[first.id].tokens
+    assert spent <= first.estimated_tokens <= 5 * spent
+    engine.edit(chunking={"maxTokens": 100, "overlapTokens": 20})
+    engine.settle()
+    second = engine.kept[1]
+    spent = engine.database.run(revisions.counts, [second.id])[second.id].tokens
+    assert spent <= second.estimated_tokens <= 5 * spent
