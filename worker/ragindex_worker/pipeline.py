@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from ragindex_core.analysis import Analysed, analyse_chunk, detect_language
@@ -243,7 +243,7 @@ class Pipeline:
                 connection,
                 target.index.id,
                 claim.document_id,
-                title=prepared.parsed.title,
+                title=prepared.parsed.title or PurePosixPath(claim.key).name,
                 version=_version(prepared.fetched),
                 sha256=prepared.fetched.sha256,
                 media_type=prepared.parsed.media_type,
