@@ -31,6 +31,7 @@ class FolderWatch(threading.Thread):
         self._recursive = recursive
         self._look_seconds = look_seconds
         self._folders: frozenset[Path] = frozenset()
+        self._at_first: dict[Path, _Identity | None] = {}
         self._seen: dict[Path, _Identity | None] = {}
         self._interrupt = threading.Event()
         self._stopping = False
@@ -38,6 +39,8 @@ class FolderWatch(threading.Thread):
     def follow(self, folders: Iterable[Path]) -> None:
         wanted = frozenset(folders)
         if wanted != self._folders:
+            # Looked at here, so that one made before the thread's own first look is news all the same.
+            self._at_first = {folder: _identity(folder) for folder in wanted}
             self._folders = wanted
             self._interrupt.set()
 
@@ -49,7 +52,8 @@ class FolderWatch(threading.Thread):
         while not self._stopping:
             self._interrupt.clear()
             now = {folder: _identity(folder) for folder in self._folders}
-            news = {folder for folder, identity in now.items() if self._seen.get(folder, identity) != identity}
+            before = {**self._at_first, **self._seen}
+            news = {folder for folder, identity in now.items() if before.get(folder, identity) != identity}
             self._seen = now
             there = [folder for folder, identity in now.items() if identity is not None]
             try:
