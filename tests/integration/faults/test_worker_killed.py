@@ -95,6 +95,7 @@ def test_workers_killed_at_random_lose_and_double_nothing(filled: Engine, databa
     assert last.wait(600) == 0
     if last.stdout:
         last.stdout.close()
+    print(f"{kills} kills over {DOCUMENTS} documents")  # noqa: T201  the figure, with -s
     assert kills >= min(KILLS, 5)
     check_everything_is_there_once(filled, kills)
 

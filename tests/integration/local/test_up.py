@@ -59,7 +59,7 @@ def test_an_edit_of_chunking_under_queries_fails_none_and_mixes_none(running: Ru
     stopping, failures, mixed, seen = threading.Event(), [], [], []
 
     def ask(worker: int) -> None:
-        while not stopping.wait(0.2):  # four of them: 20 a second
+        while not stopping.wait(0.2):  # eight of them: 20 a second even where an answer takes as long again
             try:
                 found = running.post("search", {"query": f"lamp colour of bay {worker}", "top_k": 10})
             except OSError as error:
@@ -70,8 +70,9 @@ def test_an_edit_of_chunking_under_queries_fails_none_and_mixes_none(running: Ru
             if len(numbers) != 1 or len(found["results"]) != 10:
                 mixed.append(found)
 
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask, n) for n in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        began_asking = time.monotonic()
+        asking = [pool.submit(ask, n) for n in range(8)]
         running.object["spec"]["chunking"] = {"maxTokens": 60, "overlapTokens": 5}
         running.write_object()
         eventually("promoted", lambda: _active(running) not in (None, first), 120)
@@ -83,6 +84,8 @@ def test_an_edit_of_chunking_under_queries_fails_none_and_mixes_none(running: Ru
         stopping.set()
         for done in asking:
             done.result()
+        rate = len(seen) / (time.monotonic() - began_asking)
+    print(f"{len(seen)} queries, {rate:.1f} a second; rollback {took:.1f} s")  # noqa: T201  the figure, with -s
     assert failures == []
     assert mixed == []
     assert len(seen) > 40
