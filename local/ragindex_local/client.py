@@ -84,6 +84,9 @@ class Client:
         data = b"" if body is None else json.dumps(body).encode()
         return self._json("POST", path, data, {"Content-Type": "application/json"} if data else {})
 
+    def delete(self, path: str) -> dict[str, Any]:
+        return self._json("DELETE", path, None, {})
+
     def send(self, path: str, body: Iterator[bytes], size: int, **query: Any) -> dict[str, Any]:
         """Bytes as they are, streamed."""
         given = {name: value for name, value in query.items() if value is not None}

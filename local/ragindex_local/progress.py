@@ -44,6 +44,11 @@ class Progress:
             self._out.write(self._line)
             self._out.flush()
 
+    def end(self, text: str) -> None:
+        """The last line: what moved stands still now."""
+        self._show("")
+        self.say(text)
+
     def report(self, index: RagIndex, outcome: Outcome) -> None:
         path = index.path
         state = _removed(index) if index.deleting else _describe(outcome)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -28,6 +29,7 @@ from ragindex_core.object.check import check
 from ragindex_db.engine import AsyncDatabase, Database, DatabaseSettings
 from ragindex_db.migrate import bootstrap, migrate
 from ragindex_db.signals import Listener
+from ragindex_local.cli.address import RUN_FILE
 from ragindex_local.controller import Controller
 from ragindex_local.objects import Read, check_given, read_all
 from ragindex_local.postgres import EmbeddedPostgres, Keeper
@@ -88,6 +90,7 @@ def run(options: UpOptions) -> None:
     """Until SIGINT or SIGTERM. Raises Misconfigured or InvalidSpec for what a person has to mend first, and why it
     ended when it did so by itself."""
     objects = _checked_objects(options)
+    _check_alone(options.data)
     _check_port(options.host, options.port)
     environment = LocalEnvironment()
     data = _data_folder(options.data)
@@ -104,7 +107,7 @@ def run(options: UpOptions) -> None:
         _start_worker(stack, environment, data, url)
         _start_controller(stack, options, database, url, progress, ending)
         _serve(stack, options, environment, data, url, objects, progress, ending)
-    progress.say("stopped")
+    progress.end("stopped")
     if ending.reason is not None:
         raise ending.reason
 
@@ -128,6 +131,18 @@ def _checked_objects(options: UpOptions) -> list[Read]:
         ]
         raise InvalidSpec(named, "what -f names")
     return objects
+
+
+def _check_alone(data: Path) -> None:
+    """What is left of a run that was killed tells of a process that is no more, or of another one by now."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        run = json.loads((data / RUN_FILE).read_text(encoding="utf-8"))
+        with socket.create_connection((urlsplit(run["url"]).hostname, urlsplit(run["url"]).port), timeout=1):
+            os.kill(run["pid"], 0)
+            raise Misconfigured(
+                f"`ragindex up` runs with {data} already, at {run['url']}. Stop that one (Ctrl-C there, or "
+                f"kill {run['pid']}), or name another folder with --data and another port with --port"
+            )
 
 
 def _check_port(host: str, port: int) -> None:
@@ -268,7 +283,7 @@ def _metrics_server(metrics: Metrics, options: UpOptions, service_port: int) -> 
 @contextmanager
 def _run_file(data: Path, address: str, database_url: str) -> Iterator[None]:
     """Where the command line finds us. It holds the database's password: for the owner's eyes alone."""
-    path = data / "run.json"
+    path = data / RUN_FILE
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""``ragindex documents`` and ``ragindex upload``."""
+"""``ragindex documents``, ``ragindex upload`` and ``ragindex delete``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -116,6 +117,23 @@ def upload(
             say(f"{document['id']}  {coloured(document['state'])}{reason}  {document['uri']}")
     if any(each["document"]["state"] == DocumentState.FAILED for each in received):
         click.get_current_context().exit(ExitCode.FAILED)
+
+
+@command("delete")
+@index_argument()
+@click.argument("document_ids", metavar="ID…", nargs=-1, required=True)
+@service_options
+def delete(index: IndexName, document_ids: tuple[str, ...], url: str | None, data: Path | None, json_: bool) -> None:
+    """Delete uploaded documents, by the ids that `ragindex documents` lists, from every kept revision."""
+    client = address.find(url, data).client()
+    deleted = []
+    for document_id in document_ids:
+        proof = client.delete(f"{index.path}/documents/{quote(document_id, safe='')}")
+        deleted.append(proof)
+        if not json_:
+            say(f"{proof['id']}  deleted, {proof['remaining_chunks']} of its chunks are left")
+    if json_:
+        as_json({"deleted": deleted})
 
 
 def _check_json(metadata: str) -> None:

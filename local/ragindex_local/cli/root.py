@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -15,7 +16,7 @@ COMMANDS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Start", (processes.up,)),
     ("Ask", (asking.search, asking.answer)),
     ("Look", (status.status, documents.documents)),
-    ("Feed", (documents.upload, requests.sync, requests.retry_failed, requests.rebuild)),
+    ("Feed", (documents.upload, documents.delete, requests.sync, requests.retry_failed, requests.rebuild)),
     ("Decide", (requests.promote, requests.rollback, requests.approve, requests.accept_shrink)),
     ("Clear away", (retained.retained, retained.purge)),
     ("Measure", (evaluating.evaluate,)),
@@ -62,7 +63,11 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.code
     except click.ClickException as error:
-        error.show()
+        if "--json" in arguments:  # not parsed, as the command line is wrong
+            problem = {"detail": error.format_message(), "exit_code": error.exit_code}
+            click.echo(json.dumps({"error": problem}, ensure_ascii=False), err=True)
+        else:
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED

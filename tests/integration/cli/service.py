@@ -50,7 +50,7 @@ def running() -> Iterator[FakeService]:
             self.end_headers()
             self.wfile.write(reply.encoded())
 
-        do_GET = do_POST = _answer  # noqa: N815  the names that http.server looks for
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815  the names that http.server looks for
 
         def log_message(self, *_: Any) -> None:
             """Quietly."""

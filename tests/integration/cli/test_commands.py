@@ -178,7 +178,8 @@ def test_a_service_that_is_not_there_is_told_with_the_way_out(capsys: pytest.Cap
 
 def test_a_sync_waits_for_its_own_run_and_for_the_rest(service: FakeService) -> None:
     def index(reason: str, handled: str) -> Reply:
-        condition = {"type": "Progressing", "status": "False", "reason": reason, "observedGeneration": 2}
+        going_on = str(reason != "UpToDate")
+        condition = {"type": "Progressing", "status": going_on, "reason": reason, "observedGeneration": 2}
         status = {"conditions": [condition], "handled": {"sync": {"value": handled}}, "documents": {"total": 3}}
         return Reply({"metadata": {"generation": 2}, "spec": {}, "status": status})
 
@@ -187,6 +188,40 @@ def test_a_sync_waits_for_its_own_run_and_for_the_rest(service: FakeService) -> 
     service.replies[f"GET {BOOK}"] = lambda _body: looks[len(service.received) - 2]
     assert run(["sync", "book", "--wait", "--url", service.url]) == ExitCode.OK
     assert len(service.received) == 4
+
+
+@pytest.mark.parametrize(
+    ("type_", "status", "reason", "words"),
+    [
+        ("Stalled", "True", "NotAllowed", "Bedrock is not available"),
+        ("Suspended", "True", "SuspendedBySpec", "spec.suspend is true"),
+        ("Progressing", "False", "AwaitingApproval", "ragindex.io/approve"),
+    ],
+)
+def test_a_sync_does_not_wait_for_what_only_a_person_can_do(
+    service: FakeService, type_: str, status: str, reason: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conditions = [
+        {"type": type_, "status": status, "reason": reason, "message": words, "observedGeneration": 2},
+        {"type": "Progressing", "status": "True", "reason": "Filling", "observedGeneration": 2},
+    ]
+    state = {"conditions": conditions, "handled": {"sync": {"value": "mine"}}}
+    service.replies[f"POST {BOOK}/sync"] = Reply({"request_id": "mine"}, 202)
+    service.replies[f"GET {BOOK}"] = Reply({"metadata": {"generation": 2}, "spec": {}, "status": state})
+    assert run(["sync", "book", "--wait", "--url", service.url]) == ExitCode.FAILED
+    assert f"{reason}: {words}" in capsys.readouterr().err
+
+
+def test_deleted_documents_are_told_with_their_proof(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    service.replies[f"DELETE {BOOK}/documents/7"] = Reply({"id": "7", "deleted_at": "now", "remaining_chunks": 0})
+    assert run(["delete", "book", "7", "--url", service.url]) == ExitCode.OK
+    assert "7  deleted, 0 of its chunks are left" in capsys.readouterr().out
+    assert run(["delete", "book", "8", "--url", service.url]) == ExitCode.NOT_FOUND
+
+
+def test_a_wrong_command_line_is_json_too_when_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "book", "leave", "--top-k", "many", "--json"]) == ExitCode.INVALID
+    assert "--top-k" in json.loads(capsys.readouterr().err)["error"]["detail"]
 
 
 def test_completion_offers_the_indexes_there_are(service: FakeService) -> None:

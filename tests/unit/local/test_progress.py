@@ -31,6 +31,24 @@ def _said(index: RagIndex, *observed: Observed) -> str:
     return out.getvalue()
 
 
+def test_a_bar_is_not_drawn_again_below_the_last_line() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    filling = Observed(
+        index=IndexRow(1, "default", serving=1),
+        revisions=(Revision(1, "k", {}, RevisionState.BUILDING, tables_ready=True),),
+    )
+    out = Terminal()
+    progress = Progress(out)
+    index = _index()
+    progress.report(index, Outcome(filling, status_of(index, filling, None, NOW), None))
+    assert "[" in out.getvalue()
+    progress.end("stopped")
+    assert out.getvalue().endswith("stopped\n")
+
+
 def test_what_keeps_a_spec_from_force_is_said_once() -> None:
     said = _said(_index(dimensions=100), Observed(), Observed())
     assert said.count("default/notes: not in force (InvalidSpec): spec.embedding.dimensions") == 1
