@@ -45,6 +45,14 @@ class SourceContract:
         assert all(found.uri.endswith("/" + found.key) for found in objects.values())
         assert all(found.size == len(key.encode()) for key, found in objects.items())
 
+    def test_lists_in_the_order_of_the_keys(self, source: Source, writer: Writer) -> None:
+        keys = ["guide.md", "guide-2.md", "guide/part 1.md", "guide/part 1/x.md", "guide/a!b.md", "guide/a\nb.md", "ü.md"]
+        for key in keys:
+            writer.put(key, b"")
+        listed = [found.key for found in source.list()]
+        assert len(listed) == len(keys)
+        assert listed == sorted(listed)
+
     def test_an_empty_place_is_an_empty_listing(self, source: Source, writer: Writer) -> None:
         writer.put("a.txt", b"a")
         writer.remove("a.txt")

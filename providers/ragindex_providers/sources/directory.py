@@ -1,6 +1,6 @@
 """A folder of files as a source of documents.
 
-- Keys are paths relative to the folder; a listing is in the order of names, folder by folder.
+- Keys are paths relative to the folder; a listing is in the order of the keys.
 - Links to files inside the folder are files. Links to folders are not entered: what they lead to is either listed where
   it lies or outside. Links that leave the folder or hold an absolute path, pipes, sockets and devices are not listed.
 - Names that begin with ``..`` are how Kubernetes lays out mounted volumes, and ``lost+found`` belongs to the file
@@ -74,12 +74,12 @@ class DirectorySource:
 
     def _list_folder(self, root: int, folder: int, prefix: str) -> Iterator[SourceObject]:
         names, sidecars = self._names(folder, prefix)
-        for name in names:
+        for name, is_folder in names:
             path = prefix + name
             found = _stat(root, folder, name, path)
-            if found is None:
-                continue
-            if stat.S_ISDIR(found.st_mode):
+            if found is None or stat.S_ISDIR(found.st_mode) != is_folder:
+                continue  # removed or replaced since its folder was read
+            if is_folder:
                 if path != "lost+found" and not self._patterns.skip_folder(path):
                     yield from self._list_subfolder(root, folder, name, path)
             elif self._patterns.take(path):
@@ -101,19 +101,20 @@ class DirectorySource:
         finally:
             os.close(folder)
 
-    def _names(self, folder: int, prefix: str) -> tuple[Sequence[str], set[str]]:
-        """What lies in a folder, in order, and the sidecars among it apart."""
-        names, sidecars = [], set[str]()
+    def _names(self, folder: int, prefix: str) -> tuple[Sequence[tuple[str, bool]], set[str]]:
+        """What lies in a folder and whether it is one, in the order of the keys, and the sidecars among it apart."""
+        names, sidecars = list[tuple[str, bool]](), set[str]()
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name.endswith(SIDECAR_SUFFIX) and not entry.is_dir(follow_symlinks=False):
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if entry.name.endswith(SIDECAR_SUFFIX) and not is_folder:
                         sidecars.add(entry.name)
                     elif not entry.name.startswith(".."):
-                        names.append(entry.name)
+                        names.append((entry.name, is_folder))
         except OSError as error:
             raise self._unavailable(error, prefix) from error
-        names.sort(key=os.fsencode)
+        names.sort(key=_place)
         return names, sidecars
 
     def _object(self, path: str, found: os.stat_result, sidecar: os.stat_result | None) -> SourceObject:
@@ -197,6 +198,12 @@ def _stat(root: int, folder: int, name: str, path: str) -> os.stat_result | None
             return None
         raise Unavailable(f"{key_of(path)}: {error.strerror}") from error
     return found if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else None
+
+
+def _place(entry: tuple[str, bool]) -> str:
+    """Where a name stands among those beside it: keys are compared whole, so that a folder's begin with its slash."""
+    name, is_folder = entry
+    return key_of(name) + "/" if is_folder else key_of(name)
 
 
 def _token(found: os.stat_result) -> str:
