@@ -46,7 +46,7 @@ class SourceContract:
         assert all(found.size == len(key.encode()) for key, found in objects.items())
 
     def test_lists_in_the_order_of_the_keys(self, source: Source, writer: Writer) -> None:
-        keys = ["guide.md", "guide-2.md", "guide/part 1.md", "guide/part 1/x.md", "guide/a!b.md", "guide/a\nb.md", "ü.md"]
+        keys = ["guide.md", "guide-2.md", "guide/1.md", "guide/1/x.md", "guide/a!b.md", "guide/a\nb.md", "ü.md"]
         for key in keys:
             writer.put(key, b"")
         listed = [found.key for found in source.list()]
