@@ -1,0 +1,1 @@
+"""Programs that measure RagIndex: ``python -m benchmarks run``. They tell figures and assert none."""

@@ -1,0 +1,68 @@
+"""One run: the suites after one another on one stage, each kept as soon as it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks import charts, machine, results
+from benchmarks.results import Figure, Outcome
+from benchmarks.stage import Stage, opened, say
+from benchmarks.suites import search
+
+
+class Suite(Protocol):
+    def __call__(self, stage: Stage, *, quick: bool) -> Outcome: ...
+
+
+SUITES: Mapping[str, Suite] = {"search": search.run}
+
+
+def run(names: Sequence[str], *, quick: bool, data: Path | None, out: Path) -> int:
+    kept = results.read(out)
+    kept |= {"machine": machine.describe(), "quick": quick}
+    with opened(data) as stage:
+        for name in names:
+            say(f"{name}:")
+            kept["suites"][name] = _measured(name, SUITES[name], stage, quick=quick, out=out)
+            results.write(out, kept)
+    print(f"figures and charts: {out}")
+    return 0
+
+
+def _measured(name: str, suite: Suite, stage: Stage, *, quick: bool, out: Path) -> dict[str, Any]:
+    before, started = machine.moment(), time.monotonic()
+    outcome = suite(stage, quick=quick)
+    seconds = time.monotonic() - started
+    print_table(f"{name}{' (quick)' if quick else ''}: {outcome.data}", outcome.figures)
+    for file, chart in outcome.charts.items():
+        charts.write(out / f"{file}.svg", chart)
+    return {
+        **before,
+        "load_after": machine.moment()["load"],
+        "seconds": round(seconds, 1),
+        "data": outcome.data,
+        "figures": [figure.as_json() for figure in outcome.figures],
+        "details": outcome.details,
+    }
+
+
+def print_table(title: str, figures: Sequence[Figure]) -> None:
+    rows = [
+        (
+            figure.name,
+            f"{results.number(figure.value)} {figure.unit}".strip(),
+            str(figure.target or ""),
+            {None: "", True: "yes", False: "NO"}[figure.met],
+            figure.note,
+        )
+        for figure in figures
+    ]
+    head = ("figure", "measured", "target", "met", "")
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(4)]
+    print(f"\n{title}")
+    for row in [head, *rows]:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip())
+    print(flush=True)
