@@ -184,7 +184,14 @@ def _register_types_async(dbapi_connection: Any, _record: object) -> None:
 
 
 class DatabaseUnavailable(Unavailable):
-    """The message has the driver's words, and so maybe an address: for logs, and for whoever runs the database."""
+    """The message has the driver's words, and so maybe an address: for logs, and for whoever runs the database.
+
+    ``refused``: the server said why. Otherwise the connection was lost, maybe because of what it was asked to do.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None, *, refused: bool = False) -> None:
+        super().__init__(message, retry_after_seconds)
+        self.refused = refused
 
 
 #: The connection is of no more use, or the server is not in a state to write: give up the transaction and try anew.
@@ -205,7 +212,7 @@ def translated() -> Iterator[None]:
         if state == "23505":
             raise Conflict("the same was written at the same moment by someone else") from error
         if error.connection_invalidated or isinstance(error, InterfaceError) or _is_transient(error, state):
-            raise DatabaseUnavailable(_first_line(error), retry_after_seconds=1) from error
+            raise DatabaseUnavailable(_first_line(error), retry_after_seconds=1, refused=state is not None) from error
         raise
 
 

@@ -218,10 +218,12 @@ def give_back(
     claims: Sequence[Claim],
     delay: timedelta = timedelta(),
     *,
+    counts: bool = False,
     reason: DocumentReason | None = None,
     message: str | None = None,
 ) -> None:
-    """Unfinished through no fault of the document (a stop, a throttled provider): the attempt does not count.
+    """Unfinished through no fault of the document (a stop, a throttled provider): unless it ``counts``, the attempt
+    is as if it had not been.
 
     With a reason, whoever looks at the document sees what it waits for.
     """
@@ -234,7 +236,7 @@ def give_back(
         )
         .values(
             state="Pending",
-            attempts=revision_documents.c.attempts - 1,
+            attempts=revision_documents.c.attempts - (0 if counts else 1),
             **told,
             **{**_released(), "next_attempt_at": sa.func.now() + delay},
         )

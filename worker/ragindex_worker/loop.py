@@ -18,7 +18,7 @@ from ragindex_core.object.sources import SourceSpec
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
 from ragindex_db import cache, history, indexes, keyword, queue, revisions, runs, search, uploads
-from ragindex_db.engine import Database
+from ragindex_db.engine import Database, DatabaseUnavailable
 from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
 from ragindex_db.revisions import RevisionRow
@@ -126,11 +126,24 @@ class Worker:
             self._work_off(Pipeline(self._database, sandbox, self._settings.scratch, self._stopping.is_set))
 
     def _work_off(self, pipeline: Pipeline) -> None:
+        dropped: list[Claim] = []  # what was in hand when the database went away
+        counts = False
+
         def step() -> float | None:
+            nonlocal counts
+            if dropped:
+                self._database.run(queue.give_back, dropped, counts=counts)
+                dropped.clear()
             claims = self._database.run(queue.claim, self._owner, _CLAIM, index_id=self._settings.index_id)
             if claims:
-                with self._holding(claims):
-                    self._process(pipeline, claims)
+                try:
+                    with self._holding(claims):
+                        self._process(pipeline, claims)
+                except RagIndexError as error:
+                    dropped.extend(claims)
+                    # A document that brings the server down again and again is given up in the end.
+                    counts = isinstance(error, DatabaseUnavailable) and not error.refused
+                    raise
                 if self._settings.drain:
                     self.wake()  # who waits for what we held may find that all is done
                 return 0.0
