@@ -8,18 +8,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ragindex_core.errors import Throttled
-from ragindex_core.ports import Embedder, InputType
+from ragindex_core.errors import ProviderRefused, RagIndexError, Throttled, Unavailable
+from ragindex_core.ports import Embedder, Embeddings, InputType
 from ragindex_db import budgets, cache
 from ragindex_db.engine import Connection, Database
 
 #: Texts embedded between two looks at the clock: leases are renewed and stops noticed this often.
 _SLICE = 128
 _CHARACTERS_A_TOKEN = 3
+_HARMLESS_TEXT = "ok"
 
 
 class Stopped(Exception):
     """The worker is asked to end; what was embedded so far is in the cache."""
+
+
+class EmbeddingFailed(RagIndexError):
+    """The model gave no vectors that can be used: its own doing, or that of a text which it cannot stand."""
 
 
 @dataclass(slots=True)
@@ -68,7 +73,7 @@ class CachingEmbedder:
     def embed(self, index_id: int, texts: Mapping[bytes, str], uses: Mapping[int, Collection[bytes]]) -> Embedded:
         """Every text once; ``uses`` tells which documents they are of.
 
-        Raises Stopped, Throttled, Unavailable or ProviderRefused; the cache keeps what was done.
+        Raises Stopped, Throttled or EmbeddingFailed, and what the database raises; the cache keeps what was done.
         """
         result = Embedded()
         if self._cached and texts:
@@ -93,13 +98,8 @@ class CachingEmbedder:
         uses: Mapping[int, Collection[bytes]],
         result: Embedded,
     ) -> None:
-        info = self._embedder.info
         self._await_budget(sum(len(text) for _, text in part) // _CHARACTERS_A_TOKEN + len(part))
-        try:
-            embedded = self._embedder.embed([text for _, text in part], InputType.PASSAGE)
-        except Throttled as error:
-            self._database.run(budgets.throttled, info.provider, info.model, error.retry_after_seconds or 5.0)
-            raise
+        embedded = self._ask([text for _, text in part])
         fresh = {
             key: embedded.vectors[position]
             for position, (key, _) in enumerate(part)
@@ -111,6 +111,24 @@ class CachingEmbedder:
             result.tokens[key] = embedded.tokens // max(len(part), 1)
         if self._cached:
             self._database.run(cache.store, index_id, fresh, uses)
+
+    def works(self) -> bool:
+        """Whether the model embeds anything at all now. A word or two of it are not worth a look at the budget."""
+        try:
+            self._ask([_HARMLESS_TEXT])
+        except (Throttled, EmbeddingFailed):
+            return False
+        return True
+
+    def _ask(self, texts: Sequence[str]) -> Embeddings:
+        try:
+            return self._embedder.embed(texts, InputType.PASSAGE)
+        except Throttled as error:
+            info, wait = self._embedder.info, error.retry_after_seconds or 5.0
+            self._database.run(budgets.throttled, info.provider, info.model, wait)
+            raise
+        except (Unavailable, ProviderRefused) as error:
+            raise EmbeddingFailed(str(error)) from error
 
     def _await_budget(self, tokens: int) -> None:
         info = self._embedder.info

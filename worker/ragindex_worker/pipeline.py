@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from ragindex_core.analysis import Analysed, analyse_chunk, detect_language
 from ragindex_core.chunking import ChunkingRules, ChunkingStrategy, chunk, clamped
 from ragindex_core.document import Block, BlockKind, Chunk, DocumentReason, MetadataValue, ParsedDocument, Span
-from ragindex_core.errors import DocumentRejected, ProviderRefused, RagIndexError, Throttled, Unavailable
+from ragindex_core.errors import DocumentRejected, RagIndexError, Throttled, Unavailable
 from ragindex_core.object.ingestion import OnSourceDeletion
 from ragindex_core.object.revision import complete
 from ragindex_core.object.spec import RagIndexSpec
@@ -29,7 +29,7 @@ from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.schema import revision_documents
-from ragindex_worker.embedding import CachingEmbedder, Embedded, Stopped
+from ragindex_worker.embedding import CachingEmbedder, Embedded, EmbeddingFailed, Stopped
 from ragindex_worker.metadata import sidecar_attributes
 from ragindex_worker.parsing.sandbox import Sandbox
 
@@ -42,6 +42,7 @@ LAYOUT_VERSION = 1
 _STORED = "stored/1"
 _PARAGRAPH = re.compile(r"\S.*(?:\n[^\S\n]*\S.*)*")  # lines with something on them, one after another
 _INTERNAL = "RagIndex failed on this document; its log has the details"
+_PROVIDER_AWAY = timedelta(seconds=30)
 _RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 120, 600)]
 
 
@@ -193,9 +194,8 @@ class Pipeline:
         except Throttled as error:
             self._give_back([p.claim for p in prepared], timedelta(seconds=error.retry_after_seconds or 5.0))
             return
-        except (Unavailable, ProviderRefused) as error:
-            for p in prepared:
-                self._fail(p.claim, target, DocumentReason.EMBEDDING_FAILED, str(error))
+        except EmbeddingFailed as error:
+            self._find_who_is_to_blame(prepared, target, error)
             return
         for p in prepared:
             refused = [embedded.refused[key] for key in p.keys if key in embedded.refused]
@@ -203,6 +203,18 @@ class Pipeline:
                 self._fail(p.claim, target, DocumentReason.EMBEDDING_REFUSED, refused[0])
             else:
                 self._write_or_fail(p, target, embedded)
+
+    def _find_who_is_to_blame(self, prepared: list[_Prepared], target: Target, error: EmbeddingFailed) -> None:
+        """Of a group that the model would not embed: a provider that is away costs no document an attempt, and one
+        that works fails only the documents that it fails alone."""
+        if not target.embedder.works():
+            claims = [p.claim for p in prepared]
+            self._give_back(claims, _PROVIDER_AWAY, DocumentReason.EMBEDDING_FAILED, str(error))
+        elif len(prepared) == 1:
+            self._fail(prepared[0].claim, target, DocumentReason.EMBEDDING_FAILED, str(error))
+        else:
+            for each in prepared:
+                self._embed_and_write([each], target)
 
     def _write_or_fail(self, prepared: _Prepared, target: Target, embedded: Embedded) -> None:
         try:
@@ -279,8 +291,17 @@ class Pipeline:
                 signals.send(connection, f"index:{claim.index_id}")
         log.info("document not indexed", extra={**_names(claim), "reason": reason.value, "again": again is not None})
 
-    def _give_back(self, claims: Sequence[Claim], delay: timedelta = timedelta()) -> None:
-        self._database.run(queue.give_back, claims, delay)
+    def _give_back(
+        self,
+        claims: Sequence[Claim],
+        delay: timedelta = timedelta(),
+        reason: DocumentReason | None = None,
+        message: str | None = None,
+    ) -> None:
+        with self._database.begin() as connection:
+            queue.give_back(connection, claims, delay, reason=reason, message=message)
+            if delay:
+                signals.send(connection, f"index:{claims[0].index_id}")
 
 
 def _embedded(chunk: Chunk, key: bytes, embedded: Embedded, language: str | None) -> writer.EmbeddedChunk:

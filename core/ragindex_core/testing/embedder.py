@@ -20,7 +20,8 @@ class HashEmbedder:
     """Each word is a direction of its own and a text the sum of its words', so cosine grows with the words in common.
 
     ``failures`` are taken one a call: an exception is raised, None lets the call succeed. ``refuses`` gives a reason
-    for texts that this model will not embed. ``calls`` keeps what was asked for.
+    for texts that this model will not embed; one that it ``stumbles`` over fails its whole call. ``calls`` keeps what
+    was asked for.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class HashEmbedder:
         tokenizer: Tokenizer | None = None,
         failures: Iterable[Exception | None] = (),
         refuses: Callable[[str], str | None] = lambda _text: None,
+        stumbles: Callable[[str], bool] = lambda _text: False,
     ) -> None:
         self._info = EmbedderInfo("Fake", model, dimensions, max_input_tokens, max_batch)
         self._tokenizer = tokenizer or EstimatingTokenizer()
         self._refuses = refuses
+        self.stumbles = stumbles
         self._directions: dict[str, Vectors] = {}
         self.failures = deque(failures)
         self.calls: list[tuple[tuple[str, ...], InputType]] = []
@@ -56,6 +59,8 @@ class HashEmbedder:
         self.calls.append((tuple(texts), input_type))
         if self.failures and (failure := self.failures.popleft()) is not None:
             raise failure
+        if any(map(self.stumbles, texts)):
+            raise Unavailable("the embedder stumbles")
         refused = {i: reason for i, text in enumerate(texts) if (reason := self._refuses(text))}
         vectors = np.zeros((len(texts), self._info.dimensions), dtype=np.float32)
         for row, text in enumerate(texts):

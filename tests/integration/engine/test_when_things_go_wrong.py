@@ -67,20 +67,39 @@ def test_a_refused_text_fails_its_document_alone(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("failure", [Unavailable("no answer"), ProviderRefused("wrong model")])
-def test_a_failing_provider_is_asked_again_and_then_given_up(engine: Any, failure: Exception) -> None:
+def test_a_provider_that_is_away_costs_no_document_an_attempt(engine: Any, failure: Exception) -> None:
     engine.write("a.md", "# A\n\nOne passage of text.\n")
-    engine.edit(ingestion={"maxAttemptsPerDocument": 2})
-    model(engine, failures=[failure, failure])
+    engine.edit(ingestion={"maxAttemptsPerDocument": 1})
+    away = model(engine, failures=[failure] * 6)
     engine.reconcile()
-    drain_once(engine)
-    waiting = engine.documents()["a.md"]
-    assert (waiting.state, waiting.reason, waiting.attempts) == ("Pending", "EmbeddingFailed", 1)
-    due_now(engine)
-    drain_once(engine)
-    assert engine.documents()["a.md"].state == "Failed"
-    engine.ask("retry-failed", "now")
+    while away.failures:
+        drain_once(engine)
+        waiting = engine.documents()["a.md"]
+        assert (waiting.state, waiting.reason, waiting.attempts) == ("Pending", "EmbeddingFailed", 0)
+        assert engine.condition("Degraded") == ("True", "ProviderUnavailable")
+        due_now(engine)
     engine.settle()
     assert engine.documents()["a.md"].state == "Indexed"
+
+
+def test_a_document_that_the_model_cannot_stand_is_given_up_alone(engine: Any) -> None:
+    for name in ("a", "b", "c"):
+        engine.write(f"{name}.md", f"# {name}\n\nOne passage of text: {name}.\n")
+    engine.edit(ingestion={"maxAttemptsPerDocument": 2})
+    stumbling = model(engine)
+    stumbling.stumbles = lambda text: "text: b" in text
+    engine.reconcile()
+    drain_once(engine)
+    found = engine.documents()
+    assert (found["a.md"].state, found["c.md"].state) == ("Indexed", "Indexed")
+    assert (found["b.md"].state, found["b.md"].reason, found["b.md"].attempts) == ("Pending", "EmbeddingFailed", 1)
+    due_now(engine)
+    drain_once(engine)
+    assert (engine.documents()["b.md"].state, engine.documents()["b.md"].attempts) == ("Failed", 2)
+    stumbling.stumbles = lambda _text: False
+    engine.ask("retry-failed", "now")
+    engine.settle()
+    assert engine.documents()["b.md"].state == "Indexed"
 
 
 def test_a_model_that_cannot_be_opened_costs_no_document_an_attempt(engine: Any) -> None:
