@@ -32,7 +32,7 @@ class RetryPolicy:
     attempts: int = 5
     base_seconds: float = 0.5
     cap_seconds: float = 20.0
-    longest_retry_after_seconds: float = 60.0
+    longest_retry_after_seconds: float = 5.0
 
 
 def delay_seconds(policy: RetryPolicy, failures: int, retry_after: float | None, uniform: Uniform) -> float | None:

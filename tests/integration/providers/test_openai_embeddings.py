@@ -127,7 +127,7 @@ def test_what_passes_is_tried_again(
 
 
 LASTS: list[Any] = [
-    pytest.param(Fault(status=429, retry_after="7"), Throttled, 3, id="throttled"),
+    pytest.param(Fault(status=429, retry_after="4"), Throttled, 3, id="throttled"),
     pytest.param(Fault(status=429, retry_after="3600"), Throttled, 1, id="throttled for longer than a call may wait"),
     pytest.param(Fault(status=502), Unavailable, 3, id="a bad gateway"),
     pytest.param(Fault(not_a_number=True), Unavailable, 3, id="not a number"),
