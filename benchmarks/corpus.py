@@ -10,6 +10,7 @@ The same seed gives the same corpus, and a larger one begins with the smaller on
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ragindex_core.analysis import Analysed, analyse_chunk
+from ragindex_core.analysis import Analysed, analyse
 
 Vectors = NDArray[np.float32]
 
@@ -35,7 +36,8 @@ _TOPIC_SHARE = 0.35
 _WORDS_A_CHUNK = (105, 157)
 _LATENT = 40
 _DOCUMENT_SPREAD, _CHUNK_SPREAD, _NOISE = 0.8, 0.9, 0.45
-_BLOCK = 1000  # documents made at a time
+_SENTENCE = 13  # words
+_BLOCK = 200  # documents made at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,12 @@ def documents(chunks: int) -> Iterator[Document]:
         yield from _block(start // _BLOCK, min(_BLOCK, count - start))
 
 
-def texts(chunks: int) -> Iterator[str]:
-    """The passages without their vectors."""
-    for start in range(0, chunks, _BLOCK * CHUNKS_A_DOCUMENT):
-        size = _BLOCK * CHUNKS_A_DOCUMENT
-        yield from _texts(start // size)[: chunks - start]
+def terms(first: int, end: int) -> Iterator[Analysed]:
+    """The passages of these numbers as the analyser counts them, without text and vectors."""
+    size = _BLOCK * CHUNKS_A_DOCUMENT
+    for block in range(first // size, -(-end // size)):
+        for words in _words(block)[max(first - block * size, 0) : end - block * size]:
+            yield _analysed(words)
 
 
 @lru_cache(maxsize=1)
@@ -189,19 +192,14 @@ def _topics_of(block: int) -> NDArray[np.int64]:
 
 
 def _block(block: int, count: int) -> Iterator[Document]:
-    rows, passages = _vectors(block), _texts(block)
+    rows, words = _vectors(block), _words(block)
     for document in range(count):
         first = document * CHUNKS_A_DOCUMENT
         number = block * _BLOCK + document
         yield Document(
             number,
             tuple(
-                Passage(
-                    block * _BLOCK * CHUNKS_A_DOCUMENT + i,
-                    passages[i],
-                    analyse_chunk([passages[i]], LANGUAGE),
-                    rows[i],
-                )
+                Passage(block * _BLOCK * CHUNKS_A_DOCUMENT + i, _sentences(words[i]), _analysed(words[i]), rows[i])
                 for i in range(first, first + CHUNKS_A_DOCUMENT)
             ),
         )
@@ -220,7 +218,8 @@ def _embedded(latent: NDArray[np.float64], random: np.random.Generator) -> Vecto
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
-def _texts(block: int) -> list[str]:
+def _words(block: int) -> list[list[int]]:
+    """The words of each passage, by their numbers in the vocabulary."""
     random = np.random.default_rng([_SEED, 5, block])
     topics = np.repeat(_topics_of(block), CHUNKS_A_DOCUMENT)
     sizes = random.integers(*_WORDS_A_CHUNK, size=len(topics))
@@ -228,13 +227,23 @@ def _texts(block: int) -> list[str]:
     general = _drawn(random, _frequencies(_WORDS), total)
     telling = _places().words[np.repeat(topics, sizes), _drawn(random, _frequencies(_TOPIC_WORDS), total)]
     chosen = np.where(random.random(total) < _TOPIC_SHARE, telling, general)
-    words = vocabulary()
     ends = np.cumsum(sizes)
-    return [
-        _sentences([words[i] for i in chosen[end - size : end].tolist()]) for end, size in zip(ends, sizes, strict=True)
-    ]
+    return [chosen[end - size : end].tolist() for end, size in zip(ends, sizes, strict=True)]
 
 
-def _sentences(words: list[str]) -> str:
-    parts = [" ".join(words[i : i + 13]).capitalize() for i in range(0, len(words), 13)]
+def _sentences(numbers: list[int]) -> str:
+    words = [vocabulary()[number] for number in numbers]
+    parts = [" ".join(words[i : i + _SENTENCE]).capitalize() for i in range(0, len(words), _SENTENCE)]
     return ". ".join(parts) + "."
+
+
+def _analysed(numbers: list[int]) -> Analysed:
+    """The same as the analyser makes of the text, for every word is a word to it."""
+    stems = _stems()
+    row = [stems[number] for number in numbers]
+    return Analysed(len(row), dict(Counter(row)), tuple(row))
+
+
+@lru_cache(maxsize=1)
+def _stems() -> tuple[str, ...]:
+    return tuple(analyse(word, LANGUAGE)[0].term for word in vocabulary())
