@@ -136,7 +136,7 @@ class Controller(threading.Thread):
                 Path(file) if file else None,
             )
             if self._entries[row.uid].folders:  # nobody watched them while nothing ran
-                self._database.run(requests.add, row.id, "sync", f"started-{time.time_ns()}", "watch")
+                self._ask_for_run(row.id, "started")
 
     def _read_files(self) -> None:
         found, faults = read_all(self._given)
@@ -214,17 +214,21 @@ class Controller(threading.Thread):
         self.wake()
 
     def _sources_moved(self, moved: set[Path]) -> None:
-        """Ask for a run, as a person would."""
         folders = self._source_folders()
         readers = (uids for path in moved for folder, uids in folders.items() if path.is_relative_to(folder))
         for uid in set[str]().union(*readers):
             try:
                 row = self._database.run(indexes.by_uid, uid)
                 if row is not None:
-                    self._database.run(requests.add, row.id, "sync", f"folder-changed-{time.time_ns()}", "watch")
+                    self._ask_for_run(row.id, "folder-changed")
             except RagIndexError as error:
                 log.warning("a change goes unnoticed until the next run", extra={"why": str(error)})
         self.wake()
+
+    def _ask_for_run(self, index_id: int, why: str) -> None:
+        """As a person would, but only while this is the process that looks after the object."""
+        with self._reconciler.fence.begin(self._database) as connection:
+            requests.add(connection, index_id, "sync", f"{why}-{time.time_ns()}", "watch")
 
 
 def _monotonic(moment: datetime | None) -> float:

@@ -1,12 +1,18 @@
-"""Carries out one action of a plan. Each is safe to repeat: what is done already is left as it is."""
+"""Carries out the actions of a plan. Each is safe to repeat: what is done already is left as it is.
+
+What an action changes in the catalogue, and the answer to whoever asked for it, is one transaction that only the
+present holder of the epoch can commit. What lies outside (workers, index builds, the object itself) is begun only after
+a look at the epoch.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, singledispatchmethod
-from typing import Any
+from typing import Any, cast
 
 from ragindex_core.analysis import ANALYSER_VERSION
 from ragindex_core.errors import NotFound
@@ -17,6 +23,7 @@ from ragindex_core.reconcile import actions as act
 from ragindex_core.reconcile import estimate
 from ragindex_core.reconcile.observed import Workers
 from ragindex_db import indexes, queue, requests, revisions, runs, search, signals
+from ragindex_db.data_tables import RevisionTables
 from ragindex_db.engine import Connection, Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.revisions import RevisionRow
@@ -25,6 +32,9 @@ from ragindex_operator.fence import Fence
 from ragindex_operator.observe import Workforce
 
 log = logging.getLogger(__name__)
+
+#: What has its effect outside the catalogue.
+_ELSEWHERE = (act.EnsureWorkers, act.StopWorkers, act.BuildVectorIndex, act.DropVectorIndex, act.ReleaseObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +49,16 @@ class Performer:
     builds: Builds
     release: Callable[[], None]
 
-    def perform(self, action: act.Action) -> bool:
-        """True when the object was let go by it."""
+    def perform(self, action: act.Action, answers: Sequence[act.AnswerRequest] = ()) -> bool:
+        """The action with the answers to those who asked for it; True when the object was let go by it."""
         log.info("performing", extra={"action": type(action).__name__, "index": self.wanted.path})
-        self._do(action)
+        if isinstance(action, _ELSEWHERE):
+            self.fence.check(self.database)
+            self._begin(action)
+        else:
+            with self.fence.begin(self.database) as connection:
+                for part in (action, *answers):
+                    self._do(part, connection)
         return isinstance(action, act.ReleaseObject)
 
     @staticmethod
@@ -51,51 +67,53 @@ class Performer:
         return isinstance(action, act.BuildVectorIndex)
 
     @singledispatchmethod
-    def _do(self, action: Any) -> None:
+    def _do(self, action: Any, _connection: Connection) -> None:
+        raise TypeError(f"no way to carry out {action!r}")
+
+    @singledispatchmethod
+    def _begin(self, action: Any) -> None:
         raise TypeError(f"no way to carry out {action!r}")
 
     @_do.register
-    def _register(self, action: act.RegisterIndex) -> None:
+    def _register(self, action: act.RegisterIndex, connection: Connection) -> None:
         meta = self.wanted.metadata
         wire = self.wanted.to_wire()
-        with self.fence.begin(self.database) as connection:
-            indexes.register(
-                connection,
-                installation=self.fence.installation,
-                uid=meta.uid,
-                namespace=meta.namespace,
-                name=meta.name,
-                generation=action.generation,
-                object_metadata=wire["metadata"],
-                spec=wire["spec"],
-                knowledge_base_id=knowledge_base_id(meta.uid),
-                base_path=self.base_path,
-                suspended=self.wanted.spec.suspend,
-            )
-            signals.send(connection, "worker")
+        indexes.register(
+            connection,
+            installation=self.fence.installation,
+            uid=meta.uid,
+            namespace=meta.namespace,
+            name=meta.name,
+            generation=action.generation,
+            object_metadata=wire["metadata"],
+            spec=wire["spec"],
+            knowledge_base_id=knowledge_base_id(meta.uid),
+            base_path=self.base_path,
+            suspended=self.wanted.spec.suspend,
+        )
+        signals.send(connection, "worker")
 
     @_do.register
-    def _adopt(self, action: act.AdoptIndex) -> None:
-        with self.fence.begin(self.database) as connection:
-            retained = indexes.by_uid(connection, action.from_uid)
-            if retained is not None and retained.retained_at is not None:
-                indexes.adopt(connection, retained, self.wanted.metadata.uid)
-        self._register(act.RegisterIndex(action.generation))
+    def _adopt(self, action: act.AdoptIndex, connection: Connection) -> None:
+        retained = indexes.by_uid(connection, action.from_uid)
+        if retained is not None and retained.retained_at is not None:
+            indexes.adopt(connection, retained, self.wanted.metadata.uid)
+        self._register(act.RegisterIndex(action.generation), connection)
 
     @_do.register
-    def _create_revision(self, action: act.CreateRevision) -> None:
-        with self.fence.begin(self.database) as connection:
-            row = self._row(connection)
-            kept = revisions.list_kept(connection, row.id)
-            if any(r.state == "Building" and r.key == action.key for r in kept):
-                return
-            created = revisions.create(connection, row.id, action.key, dict(action.projection), ANALYSER_VERSION)
-            if row.serving_revision_id is None:
-                indexes.serve(connection, row.id, created.id)
+    def _create_revision(self, action: act.CreateRevision, connection: Connection) -> None:
+        row = self._row(connection)
+        kept = revisions.list_kept(connection, row.id)
+        if any(r.state == "Building" and r.key == action.key for r in kept):
+            return
+        created = revisions.create(connection, row.id, action.key, dict(action.projection), ANALYSER_VERSION)
+        if row.serving_revision_id is None:
+            indexes.serve(connection, row.id, created.id)
 
     @_do.register
-    def _resume(self, action: act.ResumeRevision) -> None:
+    def _resume(self, action: act.ResumeRevision, connection: Connection) -> None:
         self._set(
+            connection,
             action.revision,
             state="Building",
             retired_at=None,
@@ -106,97 +124,86 @@ class Performer:
         )
 
     @_do.register
-    def _create_tables(self, action: act.CreateTables) -> None:
-        with self.fence.begin(self.database) as connection:
-            revisions.create_tables(connection, self._revision(connection, action.revision).tables)
+    def _create_tables(self, action: act.CreateTables, connection: Connection) -> None:
+        revisions.create_tables(connection, self._revision(connection, action.revision).tables)
 
     @_do.register
-    def _enqueue(self, action: act.Enqueue) -> None:
-        with self.fence.begin(self.database) as connection:
-            row = self._row(connection)
-            revisions.enqueue_all(connection, self._revision(connection, action.revision), row.namespace)
-            signals.send(connection, "worker")
+    def _enqueue(self, action: act.Enqueue, connection: Connection) -> None:
+        row = self._row(connection)
+        revisions.enqueue_all(connection, self._revision(connection, action.revision), row.namespace)
+        signals.send(connection, "worker")
 
     @_do.register
-    def _estimate(self, action: act.EstimateCost) -> None:
-        with self.fence.begin(self.database) as connection:
-            revision = self._revision(connection, action.revision)
-            built = complete(dict(revision.projection))
-            tokens = estimate.tokens(
-                revisions.waiting(connection, revision.id), built["chunking.maxTokens"], built["chunking.overlapTokens"]
-            )
-            # What runs on one's own processors has no price; of a provider's we do not know it.
-            cost = 0 if self.wanted.spec.embedding.provider is EmbeddingProvider.LOCAL else None
-            revisions.update(connection, revision.id, estimated_tokens=tokens, estimated_cost_micro_usd=cost)
+    def _estimate(self, action: act.EstimateCost, connection: Connection) -> None:
+        revision = self._revision(connection, action.revision)
+        built = complete(dict(revision.projection))
+        tokens = estimate.tokens(
+            revisions.waiting(connection, revision.id), built["chunking.maxTokens"], built["chunking.overlapTokens"]
+        )
+        # What runs on one's own processors has no price; of a provider's we do not know it.
+        cost = 0 if self.wanted.spec.embedding.provider is EmbeddingProvider.LOCAL else None
+        revisions.update(connection, revision.id, estimated_tokens=tokens, estimated_cost_micro_usd=cost)
 
     @_do.register
-    def _approve(self, action: act.Approve) -> None:
-        self._set(action.revision, approved=True)
+    def _approve(self, action: act.Approve, connection: Connection) -> None:
+        self._set(connection, action.revision, approved=True)
 
     @_do.register
-    def _allow(self, action: act.AllowEmbedding) -> None:
-        self._set(action.revision, embedding_allowed=True)
+    def _allow(self, action: act.AllowEmbedding, connection: Connection) -> None:
+        self._set(connection, action.revision, embedding_allowed=True)
 
     @_do.register
-    def _start_run(self, action: act.StartRun) -> None:
-        with self.fence.begin(self.database) as connection:
-            row = self._row(connection)
-            accepted = _shrunk_in(connection, row.id, action.accept_shrink_of)
-            runs.request(connection, row.id, action.trigger.value, action.inputs, accepted_sources=accepted)
-            signals.send(connection, "worker")
+    def _start_run(self, action: act.StartRun, connection: Connection) -> None:
+        row = self._row(connection)
+        accepted = _shrunk_in(connection, row.id, action.accept_shrink_of)
+        runs.request(connection, row.id, action.trigger.value, action.inputs, accepted_sources=accepted)
+        signals.send(connection, "worker")
 
-    @_do.register
+    @_begin.register
     def _ensure_workers(self, action: act.EnsureWorkers) -> None:
         workers = Workers(revisions=action.revisions, parallelism=action.parallelism)
         self.workforce.ensure(self.wanted.metadata.uid, workers)
 
-    @_do.register
+    @_begin.register
     def _stop_workers(self, _action: act.StopWorkers) -> None:
         self.workforce.stop(self.wanted.metadata.uid)
 
-    @_do.register
+    @_begin.register
     def _build_index(self, action: act.BuildVectorIndex) -> None:
         with self.database.begin() as connection:
             tables = self._revision(connection, action.revision).tables
-        self.builds.start(
-            tables.vector.name,
-            partial(
-                search.build_vector_index,
-                self.database,
-                tables,
-                m=action.m,
-                ef_construction=action.ef_construction,
-                distance=self.wanted.spec.embedding.distance,
-            ),
-        )
+        self.builds.start(tables.vector.name, partial(self._build, tables, action.m, action.ef_construction))
 
-    @_do.register
+    def _build(self, tables: RevisionTables, m: int, ef_construction: int) -> None:
+        """Its turn may come long after it was asked for."""
+        self.fence.check(self.database)
+        distance = self.wanted.spec.embedding.distance
+        search.build_vector_index(self.database, tables, m=m, ef_construction=ef_construction, distance=distance)
+
+    @_begin.register
     def _drop_index(self, action: act.DropVectorIndex) -> None:
         with self.database.begin() as connection:
             tables = self._revision(connection, action.revision).tables
         search.drop_vector_index(self.database, tables)
 
     @_do.register
-    def _serve(self, action: act.Serve) -> None:
-        with self.fence.begin(self.database) as connection:
-            revision = self._revision(connection, action.revision)
-            indexes.serve(connection, revision.index_id, revision.id)
+    def _serve(self, action: act.Serve, connection: Connection) -> None:
+        revision = self._revision(connection, action.revision)
+        indexes.serve(connection, revision.index_id, revision.id)
 
     @_do.register
-    def _promote(self, action: act.Promote) -> None:
-        with self.fence.begin(self.database) as connection:
-            self._make_active(connection, action.revision)
+    def _promote(self, action: act.Promote, connection: Connection) -> None:
+        self._make_active(connection, action.revision)
 
     @_do.register
-    def _rollback(self, action: act.Rollback) -> None:
-        with self.fence.begin(self.database) as connection:
-            row = self._row(connection)
-            revision = self._make_active(connection, action.revision)
-            indexes.hold_key(connection, row.id, action.held_key)
-            # What it missed while it was retained is in its queue already, or known to the catalogue alone.
-            revisions.enqueue_all(connection, revision, row.namespace)
-            revisions.update(connection, revision.id, embedding_allowed=True)
-            signals.send(connection, "worker")
+    def _rollback(self, action: act.Rollback, connection: Connection) -> None:
+        row = self._row(connection)
+        revision = self._make_active(connection, action.revision)
+        indexes.hold_key(connection, row.id, action.held_key)
+        # What it missed while it was retained is in its queue already, or known to the catalogue alone.
+        revisions.enqueue_all(connection, revision, row.namespace)
+        revisions.update(connection, revision.id, embedding_allowed=True)
+        signals.send(connection, "worker")
 
     def _make_active(self, connection: Connection, number: int) -> RevisionRow:
         """One transaction: readers see the old revision until it commits and the new one from then on."""
@@ -212,51 +219,52 @@ class Performer:
         return revision
 
     @_do.register
-    def _release_hold(self, _action: act.ReleaseHold) -> None:
-        with self.fence.begin(self.database) as connection:
-            indexes.hold_key(connection, self._row(connection).id, None)
+    def _release_hold(self, _action: act.ReleaseHold, connection: Connection) -> None:
+        indexes.hold_key(connection, self._row(connection).id, None)
 
     @_do.register
-    def _retire(self, action: act.RetireRevision) -> None:
-        self._set(action.revision, state="Dropping", retired_at=revisions.now(), embedding_allowed=False)
+    def _retire(self, action: act.RetireRevision, connection: Connection) -> None:
+        self._set(connection, action.revision, state="Dropping", retired_at=revisions.now(), embedding_allowed=False)
 
     @_do.register
-    def _drop(self, action: act.DropRevision) -> None:
-        with self.fence.begin(self.database) as connection:
-            found = revisions.by_number(connection, self._row(connection).id, action.revision)
-            if found is not None:
-                revisions.drop_tables(connection, found.tables)
+    def _drop(self, action: act.DropRevision, connection: Connection) -> None:
+        found = revisions.by_number(connection, self._row(connection).id, action.revision)
+        if found is not None:
+            revisions.drop_tables(connection, found.tables)
 
     @_do.register
-    def _retry_failed(self, action: act.RetryFailed) -> None:
-        with self.fence.begin(self.database) as connection:
-            for number in sorted(action.revisions):
-                queue.retry_failed(connection, self._revision(connection, number).id)
-            signals.send(connection, "worker")
+    def _retry_failed(self, action: act.RetryFailed, connection: Connection) -> None:
+        for number in sorted(action.revisions):
+            queue.retry_failed(connection, self._revision(connection, number).id)
+        signals.send(connection, "worker")
 
     @_do.register
-    def _rebuild(self, action: act.RebuildDocuments) -> None:
-        with self.fence.begin(self.database) as connection:
-            for number in sorted(action.revisions):
-                queue.rebuild(connection, self._revision(connection, number).id)
-            signals.send(connection, "worker")
+    def _rebuild(self, action: act.RebuildDocuments, connection: Connection) -> None:
+        for number in sorted(action.revisions):
+            queue.rebuild(connection, self._revision(connection, number).id)
+        signals.send(connection, "worker")
 
     @_do.register
-    def _answer(self, action: act.AnswerRequest) -> None:
-        with self.fence.begin(self.database) as connection:
-            row = self._row(connection)
-            requests.answer(connection, row.id, action.name.value, action.value, action.outcome.value, action.message)
+    def _answer(self, action: act.AnswerRequest, connection: Connection) -> None:
+        row = self._row(connection)
+        requests.answer(connection, row.id, action.name.value, action.value, action.outcome.value, action.message)
 
     @_do.register
-    def _retain(self, _action: act.RetainIndex) -> None:
-        with self.fence.begin(self.database) as connection:
-            indexes.retain(connection, self._row(connection).id)
+    def _retain(self, _action: act.RetainIndex, connection: Connection) -> None:
+        indexes.retain(connection, self._row(connection).id)
 
     @_do.register
-    def _drop_all(self, _action: act.DropIndex) -> None:
-        drop_index(self.database, self.fence, self.wanted.metadata.uid)
+    def _drop_all(self, _action: act.DropIndex, connection: Connection) -> None:
+        """All that this uid made: its tables, then its rows. What another object made is not touched."""
+        row = indexes.by_uid(connection, self.wanted.metadata.uid)
+        if row is None:
+            return
+        indexes.serve(connection, row.id, None)
+        for revision in revisions.list_kept(connection, row.id):
+            revisions.drop_tables(connection, revision.tables)
+        indexes.remove(connection, row.id)
 
-    @_do.register
+    @_begin.register
     def _release(self, _action: act.ReleaseObject) -> None:
         self.release()
 
@@ -273,22 +281,19 @@ class Performer:
             raise NotFound(f"{self.wanted.path} has no revision r{number}")
         return found
 
-    def _set(self, number: int, **values: Any) -> None:
-        with self.fence.begin(self.database) as connection:
-            revisions.update(connection, self._revision(connection, number).id, **values)
-            signals.send(connection, "worker")
+    def _set(self, connection: Connection, number: int, **values: Any) -> None:
+        revisions.update(connection, self._revision(connection, number).id, **values)
+        signals.send(connection, "worker")
 
 
-def drop_index(database: Database, fence: Fence, uid: str) -> None:
-    """All that this uid made: its tables, then its rows. What another object made is not touched."""
-    with fence.begin(database) as connection:
-        row = indexes.by_uid(connection, uid)
-        if row is None:
-            return
-        indexes.serve(connection, row.id, None)
-        for revision in revisions.list_kept(connection, row.id):
-            revisions.drop_tables(connection, revision.tables)
-        indexes.remove(connection, row.id)
+def with_answers(actions: Sequence[act.Action]) -> Iterator[tuple[act.Action, list[act.AnswerRequest]]]:
+    """Each action, and the answers that follow it in the plan: what was asked for is done once, and answered so."""
+    rest = deque(actions)
+    while rest:
+        action, answers = rest.popleft(), list[act.AnswerRequest]()
+        while rest and isinstance(rest[0], act.AnswerRequest):
+            answers.append(cast(act.AnswerRequest, rest.popleft()))
+        yield action, answers
 
 
 def _shrunk_in(connection: Connection, index_id: int, run_id: str | None) -> list[str]:

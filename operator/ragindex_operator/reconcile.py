@@ -21,7 +21,7 @@ from ragindex_operator.builds import Builds
 from ragindex_operator.capabilities import Capabilities, refusals
 from ragindex_operator.fence import Fence
 from ragindex_operator.observe import Workforce, observe
-from ragindex_operator.perform import Performer
+from ragindex_operator.perform import Performer, with_answers
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Reconciler:
     limits: Limits = field(default_factory=Limits)
     capabilities: Capabilities = field(default_factory=Capabilities)
     clock: Callable[[], datetime] = now_utc
+    performer: type[Performer] = Performer
     _written: dict[str, tuple[RagIndexStatus, datetime]] = field(default_factory=dict)
 
     def reconcile(
@@ -61,7 +62,7 @@ class Reconciler:
         faults: Sequence[FieldProblem] = (),
     ) -> Outcome:
         """``faults`` are those of a newer text of the object: what is in force goes on, its status tells of them."""
-        performer = Performer(
+        performer = self.performer(
             database=self.database,
             fence=self.fence,
             wanted=wanted,
@@ -74,8 +75,8 @@ class Reconciler:
         for _ in range(_MOST_ROUNDS):
             observed = self._observe(wanted)
             actions = plan(wanted, observed, self.clock(), self.limits)
-            for action in actions:
-                released |= performer.perform(action)
+            for action, answers in with_answers(actions):
+                released |= performer.perform(action, answers)
             if not actions or released or all(performer.goes_on_by_itself(action) for action in actions):
                 break
         else:
