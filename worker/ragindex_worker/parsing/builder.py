@@ -41,6 +41,9 @@ _SUSPICIOUS_TITLE = re.compile(
     re.IGNORECASE,
 )
 _TITLE_LENGTH = 300
+_METADATA_LENGTH = 2000  # characters of a string, and of the members of a list
+_METADATA_MEMBERS = 100
+_MOST_BLOCKS = 300_000  # each is an object in the worker's memory, which no limit of the parser's guards
 _HEADING_LENGTH = 300
 _TITLE_IS_AMONG_BLOCKS = 20
 
@@ -61,7 +64,7 @@ def one_line(text: str) -> str:
 
 def clean_title(title: str | None) -> str | None:
     """A title as its author meant it, or None when a program made it up."""
-    cleaned = one_line(title or "")
+    cleaned = one_line((title or "")[: 10 * _TITLE_LENGTH])
     if not any(c.isalpha() for c in cleaned) or _SUSPICIOUS_TITLE.fullmatch(cleaned):
         return None
     return cleaned[:_TITLE_LENGTH].rstrip()
@@ -142,6 +145,8 @@ class TextBuilder:
         span = Span(start, start + len(text))
         if span.end > self._max_characters:
             raise too_many_characters(self._max_characters)
+        if len(self._blocks) >= _MOST_BLOCKS:
+            raise _too_many_blocks()
         self._parts += (gap, text)
         self._length = span.end
         header = Span(start, start + header_length) if header_length else None
@@ -158,6 +163,8 @@ def finish(text: str, blocks: Sequence[Block], about: About, first_heading: str 
     """The document of a text that is complete; refused when there is nothing in it to read."""
     if not blocks:
         raise DocumentRejected(DocumentReason.EMPTY, "the document holds nothing but white space")
+    if len(blocks) > _MOST_BLOCKS:
+        raise _too_many_blocks()
     return ParsedDocument(
         text=text,
         blocks=tuple(blocks),
@@ -173,6 +180,10 @@ def too_many_characters(limit: int) -> DocumentRejected:
     return DocumentRejected(DocumentReason.TOO_LARGE, f"the document holds more than {limit:,} characters of text")
 
 
+def _too_many_blocks() -> DocumentRejected:
+    return DocumentRejected(DocumentReason.TOO_LARGE, f"the document holds more than {_MOST_BLOCKS:,} paragraphs")
+
+
 def language_code(tag: str | None) -> str | None:
     """ISO 639-1 of a language tag such as ``en-GB``; None for what is no such tag."""
     match = re.fullmatch(r"\s*([A-Za-z]{2})(?:[-_].*)?\s*", tag or "")
@@ -180,13 +191,14 @@ def language_code(tag: str | None) -> str | None:
 
 
 def clean_metadata(found: Mapping[str, MetadataValue]) -> dict[str, MetadataValue]:
-    """Without what is empty, and with every string by the rules of the text."""
+    """Without what is empty, and with every string by the rules of the text, short enough to go with each result."""
     clean: dict[str, MetadataValue] = {}
     for key, value in found.items():
         if isinstance(value, str):
-            clean[key] = one_line(value)
+            clean[key] = one_line(value[:_METADATA_LENGTH])
         elif isinstance(value, list):
-            clean[key] = [line for line in map(one_line, value) if line]
+            lines = (one_line(member[:_METADATA_LENGTH]) for member in value[:_METADATA_MEMBERS])
+            clean[key] = [line for line in lines if line]
         else:
             clean[key] = value
     return {key: value for key, value in clean.items() if value not in ("", [])}

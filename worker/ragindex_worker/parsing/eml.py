@@ -15,6 +15,7 @@ from ragindex_worker.parsing.limits import ParseLimits
 from ragindex_worker.parsing.plain import paragraphs
 
 _SHOWN = ("From", "To", "Cc", "Date")
+_LONGEST_HEADER = 8000  # characters that are read as a header should be: it takes time by the square of them
 
 
 def parse(path: Path, limits: ParseLimits) -> ParsedDocument:
@@ -35,7 +36,8 @@ def parse(path: Path, limits: ParseLimits) -> ParsedDocument:
 
 
 def _header(mail: EmailMessage, name: str) -> str:
-    return str(mail.get(name, "")).strip()
+    written = next((str(value) for key, value in mail.raw_items() if key.lower() == name.lower()), "")
+    return str(mail.get(name, "") if len(written) <= _LONGEST_HEADER else written).strip()
 
 
 def _content(body: MIMEPart) -> str:

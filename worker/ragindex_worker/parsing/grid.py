@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ragindex_core.document import BlockKind, DocumentReason, Location
 from ragindex_core.errors import DocumentRejected
-from ragindex_worker.parsing.builder import TextBuilder, one_line
+from ragindex_worker.parsing.builder import TextBuilder, one_line, too_many_characters
 from ragindex_worker.parsing.limits import ParseLimits
 
 
@@ -18,7 +18,7 @@ class Grid:
 
     def __init__(self, limits: ParseLimits) -> None:
         self._limits = limits
-        self._cells = 0
+        self._cells = self._characters = 0
         self.rows: list[list[str]] = []
 
     @property
@@ -31,12 +31,15 @@ class Grid:
         while cells and not cells[-1]:
             cells.pop()
         self._cells += len(cells)
+        self._characters += sum(map(len, cells))
         if len(self.rows) >= self._limits.max_rows:
             raise DocumentRejected(DocumentReason.TOO_LARGE, f"a table holds more than {self._limits.max_rows:,} rows")
         if self._cells > self._limits.max_cells:
             raise DocumentRejected(
                 DocumentReason.TOO_LARGE, f"a table holds more than {self._limits.max_cells:,} cells"
             )
+        if self._characters > self._limits.max_characters:  # many cells may refer to one long string
+            raise too_many_characters(self._limits.max_characters)
         self.rows.append(cells)
 
 

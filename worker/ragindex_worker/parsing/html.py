@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from ragindex_core.document import BlockKind, MetadataValue, ParsedDocument
+from ragindex_core.document import BlockKind, DocumentReason, MetadataValue, ParsedDocument
+from ragindex_core.errors import DocumentRejected
 from ragindex_worker.parsing.builder import About, TextBuilder
 from ragindex_worker.parsing.limits import ParseLimits
 
@@ -36,6 +37,13 @@ _BLOCKS = frozenset(
         *("summary", "ul", "table", "tbody", "thead", "tfoot", "tr", "td", "th", "caption", "colgroup", "col", "menu"),
     )
 )
+#: Tags that hold others until they are closed. Those that HTML closes by itself, or that hold nothing, are not counted.
+_NESTS = re.compile(
+    r"<(/?)(?!(?:p|li|d[td]|opt(?:ion|group)|t[rdh]|t(?:head|body|foot)|colgroup|r[tp]|html|head|body|area|base|br|col"
+    r"|embed|hr|img|input|link|meta|param|source|track|wbr)[\s/>])[a-z][^<>]{0,1000}?(?<!/)>",
+    re.IGNORECASE,
+)
+_DEEPEST = 10_000  # a parser of HTML takes time by the square of the depth, and copies open marks such as <b>
 _LINES = re.compile(r"[ \t\r\f]*\n[ \t\r\f\n]*|[ \t\r\f]+")
 
 
@@ -61,7 +69,12 @@ def parse(text: str, limits: ParseLimits) -> ParsedDocument:
 
 def add_html(out: TextBuilder, text: str) -> LexborHTMLParser:
     """Append the visible text of a page. The tree is handed back for what its head says."""
-    tree = LexborHTMLParser(text)
+    if _depth(text) > _DEEPEST:
+        raise DocumentRejected(DocumentReason.TOO_LARGE, f"the page is nested more than {_DEEPEST:,} deep")
+    try:
+        tree = LexborHTMLParser(text)
+    except SelectolaxError as error:  # there is no page that is no HTML
+        raise MemoryError from error
     for node in tree.css(_DROPPED):
         node.decompose()
     for node in tree.css("[style]"):
@@ -70,6 +83,15 @@ def add_html(out: TextBuilder, text: str) -> LexborHTMLParser:
     if tree.body is not None:
         _Walker(out).walk(tree.body)
     return tree
+
+
+def _depth(text: str) -> int:
+    """About how deep the tags of a page nest."""
+    depth = deepest = 0
+    for tag in _NESTS.finditer(text):
+        depth = max(depth - 1, 0) if tag[1] else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 class _Walker:

@@ -52,6 +52,15 @@ _HEAD = 1024
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
+#: How files begin that hold no text, whatever else in them looks like it: a broken picture is no document.
+_NO_TEXT = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a[^\x00]{0,6}\x00|II\*\x00|MM\x00\*|8BPS\x00|\x00\x00\x01\x00"
+    rb"|RIFF.{4}(?:WAVE|AVI |WEBP)|ID3[\x02-\x04]|OggS\x00|fLaC\x00|\x1aE\xdf\xa3|\x00\x00\x00.ftyp"
+    rb"|\x1f\x8b\x08|BZh[1-9]1AY|\xfd7zXZ\x00|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18"
+    rb"|\x7fELF|\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe|\x00asm|MZ\x90\x00|SQLite format 3\x00",
+    re.DOTALL,
+)
+
 _BY_SUFFIX = {
     **dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx"), Kind.MARKDOWN),
     **dict.fromkeys((".csv", ".tsv", ".tab", ".psv"), Kind.DELIMITED),
@@ -71,7 +80,9 @@ _CODE_NAMES = frozenset({"dockerfile", "makefile", "jenkinsfile", "vagrantfile",
 _BINARY_SUFFIXES = frozenset({".pdf", ".docx", ".pptx", ".xlsx", ".xlsm", ".odt", ".docm", ".dotx", ".ott"})
 
 _HTML = re.compile(
-    r"(?:<!--.*?-->|\s|<\?xml[^>]*>)*(?:<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])", re.IGNORECASE | re.DOTALL
+    # Each comment has one end only: were any later one as good, there would be 2ⁿ ways to read n comments.
+    r"(?:<!--(?:(?!-->).)*-->|\s|<\?xml[^>]*>)*(?:<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])",
+    re.IGNORECASE | re.DOTALL,
 )
 _XML = re.compile(r"\s*<\?xml\s")
 _MARKUP = re.compile(r"\s*<[A-Za-z!]")
@@ -95,6 +106,8 @@ def recognise(path: Path, name: str, limits: ParseLimits) -> Recognised:
         return Recognised(_archive_kind(path, limits))
     if head.startswith(_OLE):
         raise _old_office(path)
+    if _NO_TEXT.match(head):
+        raise _no_text(PurePosixPath(name))
     if head.startswith(b"{\\rtf"):
         return Recognised(Kind.RTF)
     return _recognise_text(path.read_bytes(), PurePosixPath(name.lower().replace("\\", "/")))
@@ -129,13 +142,18 @@ def _old_office(path: Path) -> DocumentRejected:
     )
 
 
+def _no_text(name: PurePosixPath) -> DocumentRejected:
+    if name.suffix.lower() in _BINARY_SUFFIXES:
+        return DocumentRejected(DocumentReason.CORRUPT, f"the file is named {name.suffix} but is nothing of the kind")
+    return DocumentRejected(DocumentReason.UNSUPPORTED, "the file is neither text nor of a kind that can be read")
+
+
 def _recognise_text(data: bytes, name: PurePosixPath) -> Recognised:
     try:
         text = normalise(decode(data))
     except DocumentRejected as rejected:
-        if rejected.reason is DocumentReason.UNSUPPORTED and name.suffix in _BINARY_SUFFIXES:
-            message = f"the file is named {name.suffix} but is nothing of the kind"
-            raise DocumentRejected(DocumentReason.CORRUPT, message) from rejected
+        if rejected.reason is DocumentReason.UNSUPPORTED:
+            raise _no_text(name) from rejected
         raise
     return Recognised(_text_kind(text, name), text)
 

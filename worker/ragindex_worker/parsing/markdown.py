@@ -12,11 +12,12 @@ from ragindex_worker.parsing.builder import About, finish, too_many_characters
 from ragindex_worker.parsing.limits import ParseLimits
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
+_ATX_LINE = re.compile(r" {0,3}(#{1,6})(?:[ \t].*)?")  # the same lines, without looking for their words
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _FENCE = re.compile(r"\s{0,12}(`{3,}|~{3,})[^`]*")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])(?:[ \t]+\S.*|[ \t]*)")
 _RULE = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})")
-_TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+_TABLE_RULE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")  # without the blanks around it
 _FRONT_MATTER_FIELD = re.compile(r"(title|author|date|lang|language|description)\s*:\s*(.+)", re.IGNORECASE)
 _EMPHASIS = re.compile(r"(\*{1,3}|`+|\b_{1,3})(\S(?:.*?\S)?)\1")
 _HEADING_LENGTH = 1000  # what is longer is looked at no further
@@ -104,11 +105,11 @@ def _next_block(scanner: _Scanner) -> None:
         scanner.at += 1
     elif fence := _FENCE.fullmatch(line):
         scanner.take(BlockKind.CODE, _end_of_fence(scanner, fence[1]))
-    elif atx := _ATX.fullmatch(line):
+    elif atx := _ATX_LINE.fullmatch(line):
         _take_heading(scanner, len(atx[1]), scanner.at)
     elif _RULE.fullmatch(line):
         scanner.take(BlockKind.PARAGRAPH, scanner.at)
-    elif "|" in line and _TABLE_RULE.fullmatch(scanner.line(scanner.at + 1)) and "-" in scanner.line(scanner.at + 1):
+    elif "|" in line and _TABLE_RULE.fullmatch(scanner.line(scanner.at + 1).strip()):
         scanner.take(BlockKind.TABLE, _end_of_table(scanner), header=scanner.words(scanner.at))
     elif _ITEM.fullmatch(line):
         scanner.take(BlockKind.LIST_ITEM, _end_of_text(scanner))
@@ -141,7 +142,7 @@ def _end_of_text(scanner: _Scanner) -> int:
         following = scanner.line(last + 1)
         if (
             not following.strip()
-            or _ATX.fullmatch(following)
+            or _ATX_LINE.fullmatch(following)
             or _FENCE.fullmatch(following)
             or _ITEM.fullmatch(following)
             or _SETEXT.fullmatch(following)

@@ -42,12 +42,21 @@ def _blocks(out: TextBuilder, parent: Element, in_list: bool) -> None:
                 out.add(BlockKind.LIST_ITEM, f"- {text}")
             else:
                 out.add(BlockKind.PARAGRAPH, text)
-            for box in element.iter("{*}text-box"):
+            for box in _boxes(element):
                 _blocks(out, box, in_list=False)
         elif name == "table":
             out.table([_cells(row) for row in _rows(element)], header=_has_header_rows(element) or None)
         elif name and name not in _UNSEEN:
             _blocks(out, element, in_list or name == "list")
+
+
+def _boxes(parent: Element) -> Iterator[Element]:
+    """The text boxes in a paragraph, without those inside them: each is read once, with what holds it."""
+    for element in parent:
+        if local(element) == "text-box":
+            yield element
+        else:
+            yield from _boxes(element)
 
 
 def _rows(table: Element) -> Iterator[Element]:

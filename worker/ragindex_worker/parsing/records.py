@@ -15,6 +15,7 @@ from ragindex_worker.parsing.limits import ParseLimits
 
 _TITLES = ("title", "name", "heading", "subject")
 _TEXTS = ("text", "body", "content", "description")
+_LONGEST_PATH = 500  # characters: of a longer one its end is kept
 
 
 def parse(text: str, limits: ParseLimits, lines: bool) -> ParsedDocument:
@@ -83,6 +84,7 @@ def _is_prose(value: object) -> bool:
 
 
 def _flat(value: object, path: str = "") -> Iterable[str]:
+    path = path[-_LONGEST_PATH:]
     if isinstance(value, dict):
         for key, field in value.items():
             yield from _flat(field, f"{path}.{key}" if path else str(key))

@@ -14,7 +14,7 @@ from ragindex_worker.parsing.limits import ParseLimits
 
 _MOMENT = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_MOMENT}[ \t]*-->[ \t]*{_MOMENT}(?:[ \t].*)?")
-_VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]+)>")
+_VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^<>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z0-9][^<>]*>|\{\\[^{}]*\}")
 _SPEAKER = re.compile(r"([A-ZÀ-ÞЀ-Я][\w .'’-]{0,39}):\s+(?=\S)")
 _OFTEN = 2  # a name that opens several cues is a speaker; one that opens a single cue may be anything

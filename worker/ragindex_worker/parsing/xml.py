@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ragindex_core.document import BlockKind, ParsedDocument
 from ragindex_worker.parsing.builder import About, TextBuilder, one_line
 from ragindex_worker.parsing.limits import ParseLimits
-from ragindex_worker.parsing.xmlio import Element, local, parse_xml
+from ragindex_worker.parsing.xmlio import Element, attributes, local, parse_xml
 
 _LABELLED = 120  # characters: longer text is prose and needs no name before it
 
@@ -39,7 +39,7 @@ def _lines(element: Element) -> Iterator[str]:
         if text:
             yield f"{name}: {text}" if len(text) <= _LABELLED else text
         else:
-            values = ", ".join(f"{str(k).rpartition('}')[2]}={one_line(str(v))}" for k, v in element.attrib.items())
+            values = ", ".join(f"{key}={one_line(value)}" for key, value in attributes(element))
             if values:
                 yield f"{name}: {values}"
         return

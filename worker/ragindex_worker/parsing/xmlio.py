@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from lxml import etree
@@ -12,6 +13,7 @@ from ragindex_core.errors import DocumentRejected
 
 Element: TypeAlias = etree._Element  # lxml gives its elements no public name
 
+_MOST_ATTRIBUTES = 1000  # of one element: lxml takes time by the square of their number
 _BEYOND_LIMITS = re.compile("XML_PARSE_HUGE|amplification|Excessive depth")
 
 
@@ -40,10 +42,16 @@ def local(element: Element) -> str:
 
 def attribute(element: Element, name: str) -> str | None:
     """The attribute of that local name, whatever its namespace."""
+    return next((value for key, value in attributes(element) if key == name), None)
+
+
+def attributes(element: Element) -> Iterator[tuple[str, str]]:
+    """All of them, by their local names."""
+    if len(element.attrib) > _MOST_ATTRIBUTES:
+        message = f"an element of the XML has more than {_MOST_ATTRIBUTES:,} attributes"
+        raise DocumentRejected(DocumentReason.TOO_LARGE, message)
     for key, value in element.attrib.items():
-        if str(key).rpartition("}")[2] == name:
-            return str(value)
-    return None
+        yield str(key).rpartition("}")[2], str(value)
 
 
 def child(element: Element, name: str) -> Element | None:
