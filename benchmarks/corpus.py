@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,11 +109,17 @@ class Query:
     vector: Vectors
 
 
-def documents(chunks: int) -> Iterator[Document]:
-    """The first so many passages of the corpus, in their documents."""
-    count = chunks // CHUNKS_A_DOCUMENT
-    for start in range(0, count, _BLOCK):
-        yield from _block(start // _BLOCK, min(_BLOCK, count - start))
+def as_numbers(query: Query) -> list[float]:
+    """Its vector as a client writes it: the digits of single precision and no more."""
+    return [float(str(value)) for value in query.vector]
+
+
+def documents(end: int, first: int = 0) -> Iterator[Document]:
+    """The passages ``first`` to ``end`` of the corpus, in their documents."""
+    begin, count = first // CHUNKS_A_DOCUMENT, end // CHUNKS_A_DOCUMENT
+    for block in range(begin // _BLOCK, -(-count // _BLOCK)):
+        start = block * _BLOCK
+        yield from islice(_block(block, min(_BLOCK, count - start)), max(begin - start, 0), None)
 
 
 def terms(first: int, end: int) -> Iterator[Analysed]:

@@ -92,7 +92,7 @@ def wrk(stage: Stage, service: Service, path: str, bodies: Path, *, connections:
     )
 
 
-def pgbench(stage: Stage, script: str, *, clients: int, seconds: float, options: str = "") -> Run:
+def pgbench(stage: Stage, script: str, *, clients: int, seconds: float, options: str) -> Run:
     """A hand-written statement by prepared statements, from one thread; ``options`` are of the session."""
     folder = stage.folder / "pgbench"
     shutil.rmtree(folder, ignore_errors=True)
@@ -103,7 +103,7 @@ def pgbench(stage: Stage, script: str, *, clients: int, seconds: float, options:
     command = [str(pgbench_program()), "-n", "-M", "prepared", f"-c{clients}", "-j1", f"-T{max(1, round(seconds))}"]
     command += ["-l", f"--log-prefix={folder}/log", "--sampling-rate=0.2", "-f", str(file)]
     command += ["-h", str(url.host), "-p", str(url.port), "-U", str(url.username), str(url.database)]
-    environment = {**os.environ, "PGPASSWORD": str(url.password), "PGOPTIONS": f"-c jit=off {options}"}
+    environment = {**os.environ, "PGPASSWORD": str(url.password), "PGOPTIONS": options}
     before = cpu_seconds(stage.server_pid)
     output, own = _timed(command, environment)
     database = cpu_seconds(stage.server_pid) - before

@@ -10,14 +10,21 @@ from typing import Any, Protocol
 from benchmarks import charts, machine, results
 from benchmarks.results import Figure, Outcome
 from benchmarks.stage import Stage, opened, say
-from benchmarks.suites import keyword, search
+from benchmarks.suites import embedder, filters, hybrid, keyword, load, search
 
 
 class Suite(Protocol):
     def __call__(self, stage: Stage, *, quick: bool) -> Outcome: ...
 
 
-SUITES: Mapping[str, Suite] = {"search": search.run, "keyword": keyword.run}
+SUITES: Mapping[str, Suite] = {
+    "search": search.run,
+    "keyword": keyword.run,
+    "hybrid": hybrid.run,
+    "filters": filters.run,
+    "load": load.run,
+    "embedder": embedder.run,
+}
 
 
 def run(names: Sequence[str], *, quick: bool, data: Path | None, out: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -39,19 +40,22 @@ def run(url: str, revision_id: int, *, writers: int, seconds: float) -> Written:
     """Every writer adds documents and replaces, in an order of its own, such as all of them share."""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(writers + 1)
-    told: multiprocessing.SimpleQueue[tuple[int, int, int]] = context.SimpleQueue()
+    told: multiprocessing.SimpleQueue[tuple[int, int, int, float]] = context.SimpleQueue()
     processes = [
         context.Process(target=_write, args=(url, revision_id, seed, seconds, start, told)) for seed in range(writers)
     ]
     for process in processes:
         process.start()
     start.wait()
-    began = time.perf_counter()
+    counts = [told.get() for _ in processes]
     for process in processes:
         process.join()
-    took = time.perf_counter() - began
-    documents, replaced, refused = (sum(each) for each in zip(*(told.get() for _ in processes), strict=True))
-    return Written(documents, replaced, refused, took)
+    return Written(
+        documents=sum(count[0] for count in counts),
+        replaced=sum(count[1] for count in counts),
+        refused=sum(count[2] for count in counts),
+        seconds=statistics.mean(count[3] for count in counts),
+    )
 
 
 def _write(
@@ -60,7 +64,7 @@ def _write(
     seed: int,
     seconds: float,
     start: Barrier,
-    told: multiprocessing.SimpleQueue[tuple[int, int, int]],
+    told: multiprocessing.SimpleQueue[tuple[int, int, int, float]],
 ) -> None:
     database = Database(DatabaseSettings(url=url, pool_size=1, application_name=f"writer-{seed}"))
     tables = revision_tables(revision_id, corpus.DIMENSIONS, "HalfVector")
@@ -68,9 +72,9 @@ def _write(
     chance = random.Random(seed)
     with database.begin():
         start.wait()
-    until = time.perf_counter() + seconds
+    began = time.perf_counter()
     new = replaced = refused = 0
-    while time.perf_counter() < until:
+    while time.perf_counter() < began + seconds:
         again = new > 0 and chance.random() < 0.5
         number = chance.randrange(_KNOWN) if again else (seed + 1) * 1_000_000 + new
         chunks = [
@@ -90,8 +94,8 @@ def _write(
         else:
             replaced += again
             new += not again
+    told.put((new + replaced, replaced, refused, time.perf_counter() - began))
     database.close()
-    told.put((new + replaced, replaced, refused))
 
 
 @contextmanager

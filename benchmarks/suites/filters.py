@@ -1,0 +1,164 @@
+"""Filtered vector search: complete whatever the filter leaves, and how long it takes beside hand-written SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import corpus, rivals, timing, truth
+from benchmarks.corpus import Query, Selection, as_numbers
+from benchmarks.results import Bars, Figure, Outcome, at_least, at_most
+from benchmarks.rivals import EF_SEARCH, TOP_K
+from benchmarks.service import Service, running
+from benchmarks.stage import Index, Stage, number_of, say
+from benchmarks.timing import Times
+from ragindex_core.filters import FilterField
+from ragindex_core.object.spec import RetrievalMode
+from ragindex_db import search
+from ragindex_db.search import SearchRequest
+
+_ALL_SEEN = 10_000  # with so many matching passages or fewer, nothing may be missed
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    selection: Selection
+    matching: int
+    recall: float
+    rows: int  # the fewest that an answer held
+    times: Times
+    http: Times
+    rival: Times
+    rival_recall: float
+    rival_name: str
+
+
+def run(stage: Stage, *, quick: bool) -> Outcome:
+    chunks, asked = (20_000, 30) if quick else (100_000, 100)
+    index = stage.index(chunks)
+    queries = corpus.queries(asked)
+    rivals.put_queries(stage, queries)
+    with running(stage, queries) as service:
+        found = [_measured(stage, index, service, queries, selection) for selection in corpus.SELECTIONS]
+    figures = [figure for each in found for figure in _figures(each)]
+    rows = [row for each in found for row in _rows(each)]
+    return Outcome(
+        data=f"{chunks:,} passages, {asked} queries for {TOP_K} rows, one client",
+        figures=figures,
+        details={
+            each.selection.name: {
+                "matching": each.matching,
+                "ragindex": each.times.as_json(),
+                "http": each.http.as_json(),
+                "rival": each.rival.as_json() | {"which": each.rival_name, "recall": each.rival_recall},
+            }
+            for each in found
+        },
+        charts={"filters": Bars("Filtered search in the database, p50", "ms", rows)},
+    )
+
+
+def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Query], selection: Selection) -> Found:
+    among = selection.of(index.chunks)
+    truths = truth.nearest(np.stack([query.vector for query in queries]), index.chunks, TOP_K, among)
+    rival_name, rival, rival_recall = _best_rival(stage, index, selection, truths)
+    numbers = range(1, len(queries) + 1)
+    session = rivals.SESSION if rival_name == "exact" else rivals.FILTERED_SESSION
+    answers: dict[int, list[int]] = {}
+    ours: list[float] = []
+    theirs: list[float] = []
+    with rivals.connect(stage, session) as connection:
+        asker = rivals.asker(connection, rival)
+        ask = _asking(stage, index, queries, selection)
+        for number in numbers:
+            answers[number] = ask(number)
+        for _ in range(_ROUNDS):
+            ours += timing.each(ask, numbers).all
+            theirs += timing.each(asker.ask, numbers).all
+    bodies = [
+        {"vector": as_numbers(query), "mode": "vector", "top_k": TOP_K, "filter": selection.wire} for query in queries
+    ]
+    http = timing.each(lambda body: service.client.post(f"{index.path}/search", body), bodies)
+    found = Found(
+        selection=selection,
+        matching=len(among),
+        recall=truth.recall([answers[number] for number in numbers], truths),
+        rows=min(len(answer) for answer in answers.values()),
+        times=Times(ours),
+        http=http,
+        rival=Times(theirs),
+        rival_recall=rival_recall,
+        rival_name=rival_name,
+    )
+    say(f"{selection.name}: p50 {found.times.p50:.2f} ms, {rival_name} SQL {found.rival.p50:.2f} ms")
+    return found
+
+
+def _asking(stage: Stage, index: Index, queries: Sequence[Query], selection: Selection) -> Callable[[int], list[int]]:
+    """RagIndex's search from Python, in a transaction of its own, as the service runs it."""
+    expression = FilterField.model_validate(selection.wire).expression()
+    engine = stage.database.engine.execution_options(isolation_level="REPEATABLE READ")
+
+    def ask(number: int) -> list[int]:
+        request = SearchRequest(
+            index_id=index.row.id,
+            tables=index.tables,
+            mode=RetrievalMode.VECTOR,
+            top_k=TOP_K,
+            vector=queries[number - 1].vector,
+            filter=expression,
+            ef_search=EF_SEARCH,
+            has_index=True,
+        )
+        with engine.begin() as connection:
+            hits = search.search(connection, request).hits
+        return [number_of(hit.chunk.document.uri, hit.chunk.span.start) for hit in hits]
+
+    return ask
+
+
+def _best_rival(stage: Stage, index: Index, selection: Selection, truths: Sequence[set[int]]) -> tuple[str, str, float]:
+    """The faster of the two hand-written statements among those that find what they should."""
+    tried = []
+    for name, statement, session in (
+        ("exact", rivals.exact(index, selection.key), rivals.SESSION),
+        ("iterative", rivals.iterative(index, selection.key), rivals.FILTERED_SESSION),
+    ):
+        with rivals.connect(stage, session) as connection:
+            asker = rivals.asker(connection, statement)
+            numbers = range(1, min(len(truths), 20) + 1)
+            answers = [asker.ask(number) for number in numbers]
+            recall = truth.recall(answers, truths[: len(answers)])
+            p50 = timing.each(asker.ask, numbers).p50
+        tried.append((recall < _wanted(len(selection.of(index.chunks))), p50, name, statement, recall))
+    _, _, name, statement, recall = min(tried)
+    return name, statement, recall
+
+
+def _wanted(matching: int) -> float:
+    return 1.0 if matching <= _ALL_SEEN else 0.97
+
+
+def _figures(found: Found) -> list[Figure]:
+    name = f"{found.selection.name} ({found.matching:,} match)"
+    return [
+        Figure(f"{name}: recall@{TOP_K}", found.recall, "", at_least(_wanted(found.matching))),
+        Figure(f"{name}: fewest rows", found.rows, "", at_least(min(TOP_K, found.matching))),
+        Figure(f"{name}: p50", found.times.p50, "ms", note=f"over HTTP {found.http.p50:.1f} ms"),
+        Figure(
+            f"{name}: p50 as a multiple of hand-written SQL's",
+            found.times.p50 / found.rival.p50,
+            "",
+            at_most(2),
+            ratio=True,
+            note=f"{found.rival_name}, recall {found.rival_recall:.3f}, p50 {found.rival.p50:.2f} ms",
+        ),
+    ]
+
+
+def _rows(found: Found) -> list[tuple[str, float]]:
+    name = found.selection.name
+    return [(f"{name}: RagIndex", found.times.p50), (f"{name}: {found.rival_name} SQL", found.rival.p50)]
