@@ -7,7 +7,7 @@ export PYTHON
 
 SAMPLE := k8s/samples/quickstart.yaml
 
-.PHONY: help up test test-faults evaluate install install-dev lint fix clean
+.PHONY: help up test test-faults evaluate bench bench-quick install install-dev lint fix clean
 
 up: install ## Start RagIndex with the sample handbook; Ctrl-C stops it
 	@exec .venv/bin/ragindex up -f $(SAMPLE) $(if $(PORT),--port '$(PORT)') $(if $(DATA),--data '$(DATA)')
@@ -20,6 +20,12 @@ test-faults: install-dev ## Run the tests that kill things, at their full length
 
 evaluate: install-dev ## Measure how well search finds, on the corpora in RAGINDEX_DATA; see docs/quality.md
 	@.venv/bin/python benchmarks/quality.py $(ARGS)
+
+bench: install-dev ## Measure speed on this machine, half an hour: figures and charts in docs/benchmarks.md
+	@.venv/bin/python -m benchmarks run $(ARGS)
+
+bench-quick: install-dev ## The same on less data, four minutes, to get a feeling
+	@.venv/bin/python -m benchmarks run --quick $(ARGS)
 
 install: ## Install what `make up` needs; leaves .venv/bin/ragindex
 	@sh make/install run

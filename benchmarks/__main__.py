@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.machine import ROOT
-from benchmarks.run import SUITES, run
+from benchmarks.run import PUBLISHED, SUITES, run
 from ragindex_core.errors import RagIndexError
 
 
@@ -23,7 +23,7 @@ def main() -> int:
     unknown = [name for name in given.suites if name not in SUITES]
     if unknown:
         parser.error(f"there is no suite {unknown[0]}: choose from {', '.join(SUITES)}")
-    out = given.out or ROOT / ("benchmarks/results/quick" if given.quick else "docs/benchmarks")
+    out = given.out or (ROOT / "benchmarks" / "results" / "quick" if given.quick else PUBLISHED)
     try:
         return run(given.suites or list(SUITES), quick=given.quick, data=given.data, out=out)
     except RagIndexError as error:

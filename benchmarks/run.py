@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks import charts, machine, results
+from benchmarks import charts, machine, report, results
 from benchmarks.results import Figure, Outcome
 from benchmarks.stage import Stage, opened, say
 from benchmarks.suites import embedder, filters, hybrid, keyword, load, search
@@ -27,6 +27,10 @@ SUITES: Mapping[str, Suite] = {
 }
 
 
+#: Figures that the documentation shows are kept here.
+PUBLISHED = machine.ROOT / "docs" / "benchmarks"
+
+
 def run(names: Sequence[str], *, quick: bool, data: Path | None, out: Path) -> int:
     kept = results.read(out)
     kept |= {"machine": machine.describe(), "quick": quick}
@@ -35,6 +39,8 @@ def run(names: Sequence[str], *, quick: bool, data: Path | None, out: Path) -> i
             say(f"{name}:")
             kept["suites"][name] = _measured(name, SUITES[name], stage, quick=quick, out=out)
             results.write(out, kept)
+            if out == PUBLISHED:
+                report.update(out.with_suffix(".md"), kept, list(SUITES))
     print(f"figures and charts: {out}")
     return 0
 
@@ -52,6 +58,7 @@ def _measured(name: str, suite: Suite, stage: Stage, *, quick: bool, out: Path) 
         "seconds": round(seconds, 1),
         "data": outcome.data,
         "figures": [figure.as_json() for figure in outcome.figures],
+        "charts": {file: chart.title for file, chart in outcome.charts.items()},
         "details": outcome.details,
     }
 

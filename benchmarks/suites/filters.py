@@ -37,7 +37,7 @@ class Found:
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
-    chunks, asked = (20_000, 30) if quick else (100_000, 100)
+    chunks, asked = (10_000, 30) if quick else (100_000, 100)
     index = stage.index(chunks)
     queries = corpus.queries(asked)
     rivals.put_queries(stage, queries)

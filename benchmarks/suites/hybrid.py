@@ -18,7 +18,7 @@ _MODES = ("vector", "keyword", "hybrid")
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
     load.wrk_program()
-    chunks, rounds, seconds = (20_000, 2, 3.0) if quick else (100_000, 5, 5.0)
+    chunks, rounds, seconds = (10_000, 2, 2.0) if quick else (100_000, 5, 5.0)
     index = stage.index(chunks)
     queries = corpus.queries(_QUERIES)
     bodies = {

@@ -22,7 +22,7 @@ _QUERIES = 2000
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
     load.wrk_program()
-    chunks, rounds, seconds, judged = (20_000, 2, 4.0, 100) if quick else (100_000, 3, 12.0, 200)
+    chunks, rounds, seconds, judged = (10_000, 2, 3.0, 100) if quick else (100_000, 3, 12.0, 200)
     index = stage.index(chunks)
     queries = corpus.queries(_QUERIES)
     rivals.put_queries(stage, queries)
