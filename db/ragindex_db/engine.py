@@ -2,37 +2,53 @@
 
 Every other function of this package is synchronous and takes a ``Connection``. Workers call them inside
 ``database.begin()``; the service runs the very same functions on asyncio connections: ``await database.run(f, …)``.
+Those that only read and are called for every query take a ``Reader`` instead, for ``await database.query(f, …)``: see
+``ragindex_db.compiled``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 import sqlalchemy as sa
 from pgvector.psycopg import register_vector, register_vector_async
+from psycopg.types.json import set_json_loads
+from psycopg.types.numeric import Int8BinaryDumper
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from ragindex_core.errors import Conflict, Misconfigured, NotReady, Unavailable
+from ragindex_core.errors import Conflict, Misconfigured, NotReady, RagIndexError, Unavailable
+from ragindex_db.compiled import Reader
+from ragindex_db.queries import Queries
 
-__all__ = ["AsyncDatabase", "Connection", "Database", "DatabaseSettings", "DatabaseUnavailable", "translated"]
+__all__ = [
+    "AsyncDatabase",
+    "Connection",
+    "Database",
+    "DatabaseFull",
+    "DatabaseSettings",
+    "DatabaseUnavailable",
+    "translated",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Per session: vector searches must see their own parameters when they are planned, nothing here pays for JIT, the
-#: keyword arm adds up its vectors in memory, and a role that happens to be called ragindex must not make its schema
-#: the default one.
+#: Per session: nothing here pays for JIT, the keyword arm adds up its vectors in memory, and a role that happens to be
+#: called ragindex must not make its schema the default one.
 _SESSION = (
-    "-c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
-    " -c search_path=public -c work_mem=64MB"
+    "-c jit=off -c idle_in_transaction_session_timeout=60s -c timezone=UTC -c search_path=public -c work_mem=64MB"
 )
+#: Statements whose best plan depends on their values are planned for them, each time; where SQLAlchemy runs them,
+#: nobody can tell which those are.
+_PLANNED = " -c plan_cache_mode=force_custom_plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +83,18 @@ def _engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
         "pool_timeout": 10,
         "pool_pre_ping": True,
         "json_deserializer": _loads,
-        "connect_args": {
-            "application_name": settings.application_name,
-            "connect_timeout": settings.connect_timeout_seconds,
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "options": f"{_SESSION} -c statement_timeout={settings.statement_timeout_ms:d}",
-        },
+        "connect_args": _connect_arguments(settings, f"{_SESSION}{_PLANNED}"),
+    }
+
+
+def _connect_arguments(settings: DatabaseSettings, session: str) -> dict[str, Any]:
+    return {
+        "application_name": settings.application_name,
+        "connect_timeout": settings.connect_timeout_seconds,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "options": f"{session} -c statement_timeout={settings.statement_timeout_ms:d}",
     }
 
 
@@ -123,19 +143,16 @@ class Database:
 class AsyncDatabase:
     """The same for the event loop: a cancelled task cancels its statement.
 
-    Queries have connections of their own. Those are not asked whether they still live before each use, which would
-    cost every query a round trip; a query that meets a dead one is tried once more on a fresh one.
+    Queries have connections of their own, without SQLAlchemy. Those are not asked whether they still live before each
+    use, which would cost every query a round trip; a query that meets a dead one is tried once more on a fresh one.
     """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
-        arguments = _engine_arguments(settings)
-        few = {**arguments, "pool_size": max(settings.pool_size // 4, 2)}
-        queries = {**arguments, "pool_pre_ping": False, "isolation_level": "REPEATABLE READ"}
+        few = {**_engine_arguments(settings), "pool_size": max(settings.pool_size // 4, 2)}
         self.engine: AsyncEngine = create_async_engine(_parsed(settings.url), **few)
-        self._queries: AsyncEngine = create_async_engine(_parsed(settings.url), **queries)
-        for engine in (self.engine, self._queries):
-            event.listen(engine.sync_engine, "connect", _register_types_async)
+        event.listen(self.engine.sync_engine, "connect", _register_types_async)
+        self._queries = Queries(partial(_connect, settings), settings.pool_size)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -147,21 +164,44 @@ class AsyncDatabase:
         async with self.begin() as connection:
             return await connection.run_sync(function, *args, **kwargs)
 
-    async def query(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def query(self, function: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """``function``, which only reads, on one state of the database."""
-        try:
-            return await self._query(function, *args, **kwargs)
-        except Unavailable:
-            return await self._query(function, *args, **kwargs)
+        return await _twice(partial(self._queries.together, function, *args, **kwargs))
 
-    async def _query(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with translated():
-            async with self._queries.begin() as connection:
-                return await connection.run_sync(function, *args, **kwargs)
+    async def query_once(self, function: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a function that executes one statement at most, which needs no transaction for that."""
+        return await _twice(partial(self._queries.once, function, *args, **kwargs))
 
     async def close(self) -> None:
         await self.engine.dispose()
-        await self._queries.dispose()
+        await self._queries.close()
+
+
+async def _twice(query: Callable[[], Awaitable[T]]) -> T:
+    try:
+        with translated():
+            return await query()
+    except Unavailable:
+        with translated():
+            return await query()
+
+
+async def _connect(settings: DatabaseSettings) -> psycopg.AsyncConnection[Any]:
+    url = _parsed(settings.url)
+    _, address = url.get_dialect()().create_connect_args(url)
+    arguments = {**address, **_connect_arguments(settings, _SESSION)}
+    connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
+    try:
+        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        await connection.set_read_only(True)
+        await _register(connection)
+        set_json_loads(_loads, connection)
+        # Else the type of a parameter, and so the statement, would change with the size of the number.
+        connection.adapters.register_dumper(int, Int8BinaryDumper)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 def _register_types(dbapi_connection: psycopg.Connection[Any], _record: object) -> None:
@@ -173,14 +213,15 @@ def _register_types(dbapi_connection: psycopg.Connection[Any], _record: object) 
 
 
 def _register_types_async(dbapi_connection: Any, _record: object) -> None:
-    async def register(connection: psycopg.AsyncConnection[Any]) -> None:
-        try:
-            await register_vector_async(connection)
-        except psycopg.ProgrammingError as error:
-            # A connection that does not know the types would be of no use later either.
-            raise NotReady("the database has no extension vector yet: it is not migrated", 5) from error
+    dbapi_connection.run_async(_register)
 
-    dbapi_connection.run_async(register)
+
+async def _register(connection: psycopg.AsyncConnection[Any]) -> None:
+    try:
+        await register_vector_async(connection)
+    except psycopg.ProgrammingError as error:
+        # A connection that does not know the types would be of no use later either.
+        raise NotReady("the database has no extension vector yet: it is not migrated", 5) from error
 
 
 class DatabaseUnavailable(Unavailable):
@@ -194,31 +235,48 @@ class DatabaseUnavailable(Unavailable):
         self.refused = refused
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """There is no room for what should be written. What needs none, as most reading, goes on."""
+
+
+DISK_FULL = "53100"
 #: The connection is of no more use, or the server is not in a state to write: give up the transaction and try anew.
 _TRANSIENT = ("08", "25006", "57P", "40001", "40P01", "53")
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The errors of the driver as ours; what we cannot name passes through unchanged."""
+    """The errors of the driver as ours, whether SQLAlchemy wrapped them or not; what we cannot name passes through
+    unchanged."""
     try:
         yield
     except sa.exc.TimeoutError as error:
         raise NotReady("all database connections are busy", retry_after_seconds=1) from error
-    except (OperationalError, InterfaceError, DBAPIError) as error:
-        state = getattr(error.orig, "sqlstate", None)
-        if state == "57014":
-            raise NotReady("the statement ran out of its time", retry_after_seconds=1) from error
-        if state == "23505":
-            raise Conflict("the same was written at the same moment by someone else") from error
-        if error.connection_invalidated or isinstance(error, InterfaceError) or _is_transient(error, state):
-            raise DatabaseUnavailable(_first_line(error), retry_after_seconds=1, refused=state is not None) from error
+    except DBAPIError as error:
+        if (ours := _ours(error.orig, lost=error.connection_invalidated)) is not None:
+            raise ours from error
+        raise
+    except psycopg.Error as error:
+        if (ours := _ours(error)) is not None:
+            raise ours from error
         raise
 
 
-def _is_transient(error: DBAPIError, state: str | None) -> bool:
-    return state.startswith(_TRANSIENT) if state else isinstance(error, OperationalError)
-
-
-def _first_line(error: DBAPIError) -> str:
-    return "the database does not answer: " + (str(error.orig).strip().splitlines() or ["connection lost"])[0]
+def _ours(error: BaseException | None, *, lost: bool = False) -> RagIndexError | None:
+    state = getattr(error, "sqlstate", None)
+    words = (str(error).strip().splitlines() or ["connection lost"])[0]
+    if state == "57014":
+        return NotReady("the statement ran out of its time", retry_after_seconds=1)
+    if state == "23505":
+        return Conflict("the same was written at the same moment by someone else")
+    if state == DISK_FULL:
+        return DatabaseFull(f"the disk of the database is full: {words}", retry_after_seconds=5, refused=True)
+    if state is not None and state.startswith(_TRANSIENT):
+        return DatabaseUnavailable(f"the database refuses for now: {words}", retry_after_seconds=1, refused=True)
+    if (
+        lost
+        or isinstance(error, psycopg.InterfaceError)
+        or (state is None and isinstance(error, psycopg.OperationalError))
+    ):
+        return DatabaseUnavailable(f"the database does not answer: {words}", retry_after_seconds=1)
+    return None

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 
 from ragindex_core.errors import NotFound
 from ragindex_db import schema
+from ragindex_db.compiled import Reader
 from ragindex_db.schema import indexes
 
 
@@ -84,7 +85,7 @@ def register(
     return _record(connection.execute(statement).one())
 
 
-def find(connection: Connection, installation: str, namespace: str, name: str) -> IndexRow:
+def find(connection: Reader, installation: str, namespace: str, name: str) -> IndexRow:
     row = connection.execute(
         sa.select(*_COLUMNS).where(
             indexes.c.installation_id == installation,

@@ -15,6 +15,7 @@ from ragindex_core.errors import Gone
 from ragindex_core.object.revision import complete
 from ragindex_core.reconcile.estimate import Waiting
 from ragindex_db import schema
+from ragindex_db.compiled import Reader
 from ragindex_db.data_tables import RevisionTables, revision_tables
 from ragindex_db.schema import DATA_SCHEMA, revision_documents, revisions
 
@@ -86,7 +87,7 @@ def create(
     return _record(connection.execute(statement).one())
 
 
-def get(connection: Connection, revision_id: int) -> RevisionRow:
+def get(connection: Reader, revision_id: int) -> RevisionRow:
     row = connection.execute(sa.select(*_COLUMNS).where(revisions.c.id == revision_id)).one_or_none()
     if row is None or row.state in ("Dropping", "Dropped"):
         raise Gone("this revision of the index has been dropped")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from ragindex_core.analysis import KeywordQuery
 from ragindex_core.errors import Gone
 from ragindex_db import indexes, revisions
+from ragindex_db.compiled import Reader
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.indexes import IndexRow
 from ragindex_db.keyword.question import Shape, parameters, question, shape_of
@@ -30,7 +30,7 @@ class Serving:
     has_index: bool = False
 
 
-def find(connection: Connection, installation: str, namespace: str, name: str) -> Serving:
+def find(connection: Reader, installation: str, namespace: str, name: str) -> Serving:
     """Raises NotFound for a name that no live object has."""
     index = indexes.find(connection, installation, namespace, name)
     if index.serving_revision_id is None:
@@ -44,7 +44,7 @@ def find(connection: Connection, installation: str, namespace: str, name: str) -
     return Serving(index, revision, has_valid_index(connection, revision.tables))
 
 
-def languages(connection: Connection, index_id: int) -> tuple[str | None, ...]:
+def languages(connection: Reader, index_id: int) -> tuple[str | None, ...]:
     """Those of the documents that were read, None among them when nobody could tell one's; most frequent first."""
     language = documents.c.language
     rows = connection.execute(
@@ -56,12 +56,12 @@ def languages(connection: Connection, index_id: int) -> tuple[str | None, ...]:
     return tuple(rows.scalars())
 
 
-def search_all(connection: Connection, requests: Sequence[SearchRequest]) -> list[SearchResult]:
+def search_all(connection: Reader, requests: Sequence[SearchRequest]) -> list[SearchResult]:
     """Several searches of one state of the revision: for a transaction of isolation level REPEATABLE READ."""
     return [search(connection, request) for request in requests]
 
 
-def term_weights(connection: Connection, tables: RevisionTables, query: KeywordQuery) -> dict[str, float]:
+def term_weights(connection: Reader, tables: RevisionTables, query: KeywordQuery) -> dict[str, float]:
     """The idf of each term of the question: how telling it is in this revision."""
     if not query.terms:
         return {}
@@ -70,7 +70,7 @@ def term_weights(connection: Connection, tables: RevisionTables, query: KeywordQ
     return dict(zip(query.terms, idfs, strict=False))
 
 
-def verified(connection: Connection, chunks: Sequence[StoredChunk]) -> set[int]:
+def verified(connection: Reader, chunks: Sequence[StoredChunk]) -> set[int]:
     """The ids of those chunks whose text is, at this moment, word for word what their span of the content says."""
     if not chunks:
         return set()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core import bm25
 from ragindex_core.analysis import KeywordQuery
+from ragindex_db.compiled import Reader
 from ragindex_db.keyword import statements
 from ragindex_db.keyword.question import Shape, parameters, shape_of
 from ragindex_db.keyword.tables import KeywordTables
@@ -55,7 +55,7 @@ class Statistics:
 
 
 def search(
-    connection: Connection,
+    connection: Reader,
     tables: KeywordTables,
     query: KeywordQuery,
     limit: int,
@@ -81,7 +81,7 @@ def search(
     return _hits(connection.execute(statements.ranked_among(tables, shape_of(query)), values).all())
 
 
-def _best_of_all(connection: Connection, tables: KeywordTables, query: KeywordQuery, limit: int) -> list[Hit]:
+def _best_of_all(connection: Reader, tables: KeywordTables, query: KeywordQuery, limit: int) -> list[Hit]:
     statement, values = statements.ranked(tables, shape_of(query)), {**parameters(query), "limit": limit}
     want = limit + _SPARE_CANDIDATES
     while True:
@@ -92,7 +92,7 @@ def _best_of_all(connection: Connection, tables: KeywordTables, query: KeywordQu
 
 
 def _visible_of_best(
-    connection: Connection, tables: KeywordTables, query: KeywordQuery, limit: int, want: int, within: sa.Select[Any]
+    connection: Reader, tables: KeywordTables, query: KeywordQuery, limit: int, want: int, within: sa.Select[Any]
 ) -> list[Hit] | None:
     """None when the ``want`` best of all chunks hold too few visible ones to be sure."""
     statement = statements.ranked(tables, shape_of(query))
@@ -106,9 +106,7 @@ def _visible_of_best(
     return hits if len(hits) == limit or limits.score == 0 else None
 
 
-def _visible_chunks(
-    connection: Connection, tables: KeywordTables, within: sa.Select[Any], most: int | None
-) -> list[int]:
+def _visible_chunks(connection: Reader, tables: KeywordTables, within: sa.Select[Any], most: int | None) -> list[int]:
     terms = tables.terms
     return list(
         connection.execute(sa.select(terms.c.chunk_id).where(terms.c.document_id.in_(within)).limit(most)).scalars()
@@ -120,7 +118,7 @@ def _hits(rows: Sequence[sa.Row[Any]]) -> list[Hit]:
 
 
 def evidence(
-    connection: Connection, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]
+    connection: Reader, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]
 ) -> dict[int, Evidence]:
     """What speaks for each of ``chunk_ids``; one that is not there, or has no term of the question, has 0 and 0."""
     found = dict.fromkeys(chunk_ids, Evidence(0.0, 0.0))
@@ -144,14 +142,12 @@ def _coverage(query: KeywordQuery, idf_of: dict[str, float], present: set[str]) 
     return sum(weight for weight, word in weights if present & set(word)) / total if total > 0 else 0.0
 
 
-def score(
-    connection: Connection, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]
-) -> dict[int, float]:
+def score(connection: Reader, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]) -> dict[int, float]:
     """BM25 of each of ``chunk_ids``, the very number that ``search`` would order it by; 0 when no term matches."""
     return {chunk_id: shown.score for chunk_id, shown in evidence(connection, tables, query, chunk_ids).items()}
 
 
-def statistics(connection: Connection, tables: KeywordTables) -> Statistics:
+def statistics(connection: Reader, tables: KeywordTables) -> Statistics:
     terms, head, segment = tables.terms, tables.head, tables.segment
 
     def one(value: sa.ColumnElement[Any], table: sa.Table) -> sa.ScalarSelect[Any]:

@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Row, Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core.document import Location, Span
+from ragindex_db.compiled import Reader
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.schema import documents
 
@@ -64,7 +65,7 @@ class Surroundings:
 _CHUNK_IDS = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
 
 
-def get_chunks(connection: Connection, tables: RevisionTables, chunk_ids: Sequence[int]) -> list[StoredChunk]:
+def get_chunks(connection: Reader, tables: RevisionTables, chunk_ids: Sequence[int]) -> list[StoredChunk]:
     """In the order asked for, without those that are gone."""
     rows = connection.execute(_chunks(tables), {"chunk_ids": list(chunk_ids)})
     found = {row.id: stored_chunk(row) for row in rows}
@@ -138,7 +139,7 @@ def stored_chunk(row: Row[Any]) -> StoredChunk:
 
 
 def surroundings(
-    connection: Connection, tables: RevisionTables, passages: Sequence[StoredChunk], count: int
+    connection: Reader, tables: RevisionTables, passages: Sequence[StoredChunk], count: int
 ) -> dict[int, Surroundings]:
     """Up to ``count`` chunks of the same level before and after each passage, by the passage's chunk id.
 

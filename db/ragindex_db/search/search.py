@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Select
+from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core.analysis import KeywordQuery
@@ -24,6 +24,7 @@ from ragindex_core.errors import InvalidInput
 from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted, prefer
 from ragindex_core.object.spec import Distance, FusionMethod
 from ragindex_db import keyword
+from ragindex_db.compiled import Reader
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.search.chunks import Surroundings, get_chunks, stored_chunk, stored_chunks, surroundings
 from ragindex_db.search.filter_sql import matching_documents
@@ -46,7 +47,7 @@ _LEAST_DEPTH = 100
 _DEEPER = 4
 
 
-def search(connection: Connection, request: SearchRequest) -> SearchResult:
+def search(connection: Reader, request: SearchRequest) -> SearchResult:
     """The ``top_k`` best chunks, sections or documents' chunks; fewer only when no more match."""
     if not (request.uses_vector or request.uses_keyword):
         raise InvalidInput.field("query", f"mode {request.mode} needs something to search for")
@@ -61,7 +62,7 @@ def search(connection: Connection, request: SearchRequest) -> SearchResult:
 _Found: TypeAlias = tuple[tuple[SearchHit, ...], Explanation]
 
 
-def _at_once(connection: Connection, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found | None:
+def _at_once(connection: Reader, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found | None:
     """The plainest search, one arm and no filter, in a single statement; None where it takes more."""
     if query is None or request.uses_keyword or request.filter or request.grouped or request.neighbours:
         return None
@@ -94,7 +95,7 @@ def _nearest_chunks(tables: RevisionTables, distance: Distance, by_index: bool) 
     )
 
 
-def _in_steps(connection: Connection, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found:
+def _in_steps(connection: Reader, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found:
     depth, rounds = _first_depth(request), 1
     while True:
         read = _read_arms(connection, request, query, depth, clock)
@@ -152,7 +153,7 @@ class _Arms:
     keyword_hits: int | None
 
 
-def _read_arms(connection: Connection, request: SearchRequest, query: Query | None, depth: int, clock: _Clock) -> _Arms:
+def _read_arms(connection: Reader, request: SearchRequest, query: Query | None, depth: int, clock: _Clock) -> _Arms:
     """Both raw scores of every chunk that either arm brings."""
     tables = request.tables
     near: dict[int, float] = {}
@@ -192,7 +193,7 @@ def _read_arms(connection: Connection, request: SearchRequest, query: Query | No
 
 
 def _complete(
-    connection: Connection,
+    connection: Reader,
     request: SearchRequest,
     query: Query | None,
     near: dict[int, float],
@@ -217,9 +218,7 @@ def _complete(
 _FEW_HOLDERS = 10
 
 
-def _prefer_identifiers(
-    connection: Connection, request: SearchRequest, ranked: list[Fused], clock: _Clock
-) -> list[Fused]:
+def _prefer_identifiers(connection: Reader, request: SearchRequest, ranked: list[Fused], clock: _Clock) -> list[Fused]:
     """Where both arms have a say, the vectors must not outvote an identifier that was asked for."""
     if request.keyword is None or not request.keyword.identifiers or not (request.uses_vector and request.uses_keyword):
         return ranked
@@ -264,7 +263,7 @@ def _single(ranked: Sequence[Fused]) -> list[_Group]:
     return [_Group(one.chunk_id, one) for one in ranked]
 
 
-def _grouped(connection: Connection, request: SearchRequest, ranked: Sequence[Fused], clock: _Clock) -> list[_Group]:
+def _grouped(connection: Reader, request: SearchRequest, ranked: Sequence[Fused], clock: _Clock) -> list[_Group]:
     with clock.stage("group"):
         bound = {"chunk_ids": [one.chunk_id for one in ranked]}
         places = {row.id: row for row in connection.execute(_places(request.tables), bound)}
@@ -290,7 +289,7 @@ def _places(tables: RevisionTables) -> Select[Any]:
 
 
 def _shown(
-    connection: Connection,
+    connection: Reader,
     request: SearchRequest,
     groups: Sequence[_Group],
     scores: dict[int, RawScores],

@@ -22,12 +22,13 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import ArrayLike
 from pgvector import HalfVector, Vector
-from sqlalchemy import ColumnElement, Connection, FromClause, Select
+from sqlalchemy import ColumnElement, FromClause, Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core.errors import InvalidInput
 from ragindex_core.filters import Filter
 from ragindex_core.object.spec import Distance
+from ragindex_db.compiled import Reader
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.search.filter_sql import document_matches, matching_documents
 from ragindex_db.search.vector_index import index_names
@@ -110,7 +111,7 @@ def prepared_query(tables: RevisionTables, vector: ArrayLike, distance: Distance
 
 
 def search_vectors(
-    connection: Connection,
+    connection: Reader,
     tables: RevisionTables,
     query: Query,
     limit: int,
@@ -146,7 +147,7 @@ def search_vectors(
 
 
 def score_vectors(
-    connection: Connection,
+    connection: Reader,
     tables: RevisionTables,
     query: Query,
     chunk_ids: Sequence[int],
@@ -163,7 +164,7 @@ _NAMES = [sa.func.to_regclass(sa.bindparam(name, type_=sa.Text())) for name in (
 _VALID = sa.select(sa.exists().where(_PG_INDEX.c.indexrelid.in_(_NAMES), _PG_INDEX.c.indisvalid))
 
 
-def has_valid_index(connection: Connection, tables: RevisionTables) -> bool:
+def has_valid_index(connection: Reader, tables: RevisionTables) -> bool:
     name, second_name = (f"{tables.vector.schema}.{name}" for name in index_names(tables))
     return bool(connection.execute(_VALID, {"name": name, "second_name": second_name}).scalar_one())
 
