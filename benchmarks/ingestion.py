@@ -17,10 +17,10 @@ from benchmarks import prose
 from benchmarks.machine import ROOT
 from benchmarks.stage import INSTALLATION, NAMESPACE, Stage, say
 from ragindex_core.object.resource import parse
-from ragindex_core.reconcile.observed import Workers
 from ragindex_db import indexes, revisions
 from ragindex_db.indexes import IndexRow
 from ragindex_db.revisions import Counts
+from ragindex_local.workforce import LocalWorkforce
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
@@ -40,19 +40,6 @@ class Told:
     parser_peak_mib: float
 
 
-class _Workforce:
-    """Workers are started by whoever measures."""
-
-    def current(self, uid: str) -> Workers | None:  # noqa: ARG002
-        return None
-
-    def ensure(self, uid: str, workers: Workers) -> None:
-        """They come."""
-
-    def stop(self, uid: str) -> None:
-        """They end by themselves."""
-
-
 class FolderIndex:
     """``reconcile`` is what the operator does at every look."""
 
@@ -63,7 +50,7 @@ class FolderIndex:
         self._uid = str(uuid.uuid4())
         self._builds = Builds(lambda: None)
         fence = Fence.raised(stage.database, INSTALLATION, "benchmarks")
-        self._reconciler = Reconciler(stage.database, fence, _Workforce(), self._builds)
+        self._reconciler = Reconciler(stage.database, fence, LocalWorkforce(), self._builds)
         written = {
             "apiVersion": "ragindex.io/v1alpha1",
             "kind": "RagIndex",

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks import corpus, rivals, timing, truth
 from benchmarks.corpus import Query, Selection, as_numbers
 from benchmarks.results import Bars, Figure, Outcome, at_least, at_most
-from benchmarks.rivals import EF_SEARCH, TOP_K
+from benchmarks.rivals import EF_SEARCH, TOP_K, Rival
 from benchmarks.service import Service, running
 from benchmarks.stage import Index, Stage, number_of, say
 from benchmarks.timing import Times
@@ -64,20 +64,18 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
 def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Query], selection: Selection) -> Found:
     among = selection.of(index.chunks)
     truths = truth.nearest(np.stack([query.vector for query in queries]), index.chunks, TOP_K, among)
-    rival_name, rival, rival_recall = _best_rival(stage, index, selection, truths)
+    rival, rival_recall = _best_rival(stage, index, selection, truths)
     numbers = range(1, len(queries) + 1)
-    session = rivals.SESSION if rival_name == "exact" else rivals.FILTERED_SESSION
     answers: dict[int, list[int]] = {}
     ours: list[float] = []
     theirs: list[float] = []
-    with rivals.connect(stage, session) as connection:
-        asker = rivals.asker(connection, rival)
+    with rival.asked(stage) as ask_rival:
         ask = _asking(stage, index, queries, selection)
         for number in numbers:
             answers[number] = ask(number)
         for _ in range(_ROUNDS):
             ours += timing.each(ask, numbers).all
-            theirs += timing.each(asker.ask, numbers).all
+            theirs += timing.each(ask_rival, numbers).all
     bodies = [
         {"vector": as_numbers(query), "mode": "vector", "top_k": TOP_K, "filter": selection.wire} for query in queries
     ]
@@ -91,9 +89,9 @@ def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Qu
         http=http,
         rival=Times(theirs),
         rival_recall=rival_recall,
-        rival_name=rival_name,
+        rival_name=rival.name,
     )
-    say(f"{selection.name}: p50 {found.times.p50:.2f} ms, {rival_name} SQL {found.rival.p50:.2f} ms")
+    say(f"{selection.name}: p50 {found.times.p50:.2f} ms, {rival.name} SQL {found.rival.p50:.2f} ms")
     return found
 
 
@@ -120,22 +118,18 @@ def _asking(stage: Stage, index: Index, queries: Sequence[Query], selection: Sel
     return ask
 
 
-def _best_rival(stage: Stage, index: Index, selection: Selection, truths: Sequence[set[int]]) -> tuple[str, str, float]:
-    """The faster of the two hand-written statements among those that find what they should."""
+def _best_rival(stage: Stage, index: Index, selection: Selection, truths: Sequence[set[int]]) -> tuple[Rival, float]:
+    """The faster of the hand-written statements among those that find what they should, and what it finds."""
     tried = []
-    for name, statement, session in (
-        ("exact", rivals.exact(index, selection.key), rivals.SESSION),
-        ("iterative", rivals.iterative(index, selection.key), rivals.FILTERED_SESSION),
-    ):
-        with rivals.connect(stage, session) as connection:
-            asker = rivals.asker(connection, statement)
+    for rival in rivals.filtered(index, selection):
+        with rival.asked(stage) as ask:
             numbers = range(1, min(len(truths), 20) + 1)
-            answers = [asker.ask(number) for number in numbers]
-            recall = truth.recall(answers, truths[: len(answers)])
-            p50 = timing.each(asker.ask, numbers).p50
-        tried.append((recall < _wanted(len(selection.of(index.chunks))), p50, name, statement, recall))
-    _, _, name, statement, recall = min(tried)
-    return name, statement, recall
+            recall = truth.recall([ask(number) for number in numbers], truths[: len(numbers)])
+            tried.append(
+                (recall < _wanted(len(selection.of(index.chunks))), timing.each(ask, numbers).p50, rival, recall)
+            )
+    _, _, rival, recall = min(tried, key=lambda each: each[:2])
+    return rival, recall
 
 
 def _wanted(matching: int) -> float:

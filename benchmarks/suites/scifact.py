@@ -20,17 +20,17 @@ _LANGUAGE = "en"
 
 # The rival: the index on words and the ranking that come with PostgreSQL, asked for any of the question's words.
 _RIVAL_TABLE = (
-    "DROP TABLE IF EXISTS ragindex_data.benchmark_fulltext",
-    "CREATE TABLE ragindex_data.benchmark_fulltext (id bigint PRIMARY KEY, words tsvector NOT NULL)",
-    "CREATE INDEX ON ragindex_data.benchmark_fulltext USING gin (words)",
+    sa.text("DROP TABLE IF EXISTS ragindex_data.benchmark_fulltext"),
+    sa.text("CREATE TABLE ragindex_data.benchmark_fulltext (id bigint PRIMARY KEY, words tsvector NOT NULL)"),
+    sa.text("CREATE INDEX ON ragindex_data.benchmark_fulltext USING gin (words)"),
 )
-_RIVAL_ROW = "INSERT INTO ragindex_data.benchmark_fulltext VALUES (:id, to_tsvector('english', :text))"
-_RIVAL = """
+_RIVAL_ROW = sa.text("INSERT INTO ragindex_data.benchmark_fulltext VALUES (:id, to_tsvector('english', :text))")
+_RIVAL = sa.text("""
 SELECT id, ts_rank_cd(words, query) AS score
 FROM ragindex_data.benchmark_fulltext,
      CAST(replace(CAST(plainto_tsquery('english', :question) AS text), '&', '|') AS tsquery) query
 WHERE words @@ query ORDER BY score DESC, id LIMIT :limit
-"""
+""")
 
 
 def measure(stage: Stage) -> list[Figure]:
@@ -47,7 +47,7 @@ def measure(stage: Stage) -> list[Figure]:
         return [hit.chunk_id for hit in keyword.search(connection, index.tables.keyword, questions[question], _LIMIT)]
 
     def rival(question: str) -> list[int]:
-        return list(connection.execute(sa.text(_RIVAL), {"question": question, "limit": _LIMIT}).scalars())
+        return list(connection.execute(_RIVAL, {"question": question, "limit": _LIMIT}).scalars())
 
     def gain(found: dict[str, list[int]]) -> float:
         ranked = {one.id: [passages[number][0] for number in found[one.text]] for one in task.questions}
@@ -92,8 +92,8 @@ def _fill(stage: Stage, passages: dict[int, tuple[str, str, str]]) -> Index:
     stage.seal(index)
     with stage.database.begin() as connection:
         for statement in _RIVAL_TABLE:
-            connection.execute(sa.text(statement))
+            connection.execute(statement)
         rows_of_rival = [{"id": number, "text": f"{title} {text}"} for number, (_, title, text) in passages.items()]
-        connection.execute(sa.text(_RIVAL_ROW), rows_of_rival)
+        connection.execute(_RIVAL_ROW, rows_of_rival)
     stage.vacuum()
     return index

@@ -27,7 +27,7 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
     queries = corpus.queries(_QUERIES)
     rivals.put_queries(stage, queries)
     rival = rivals.nearest(index)
-    script = rivals.script(rival, len(queries))
+    script = rival.script(len(queries))
     by_text = [{"query": query.text, "mode": "vector", "top_k": TOP_K} for query in queries]
     by_vector = [{"vector": as_numbers(query), "mode": "vector", "top_k": TOP_K} for query in queries]
     bodies = {
@@ -45,15 +45,14 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
             for name, each in runs.items():
                 length = seconds if number else 1.0  # the first round warms up
                 if name == "pgbench":
-                    done = load.pgbench(stage, script, clients=_CLIENTS, seconds=length, options=rivals.SESSION)
+                    done = load.pgbench(stage, script, clients=_CLIENTS, seconds=length, options=rival.settings)
                 else:
                     done = load.wrk(stage, service, path, bodies[name], connections=_CLIENTS, seconds=length)
                 if number:
                     say(f"{name}: {done.rate:.0f}/s, p50 {done.p50_ms:.1f} ms")
                     each.append(done)
-    with rivals.connect(stage, rivals.SESSION) as connection:
-        asker = rivals.asker(connection, rival)
-        rival_recall = truth.recall([asker.ask(number) for number in range(1, judged + 1)], truths)
+    with rival.asked(stage) as ask:
+        rival_recall = truth.recall([ask(number) for number in range(1, judged + 1)], truths)
     return _outcome(chunks, runs, truth.recall(found, truths), rival_recall)
 
 
