@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from time import perf_counter
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ from ragindex_core.errors import FieldProblem, InvalidInput
 
 _FORM_OVERHEAD = 256 * 1024
 _LONGEST_KEY_BYTES = 1000
+_SLOWEST = 1024  # bytes a second, once a body has had its time to begin: each holds one of few places
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -130,7 +132,9 @@ async def _file(events: AsyncIterator[multipart.Event], metadata: dict[str, Any]
 
 async def _body(request: Request, idle_seconds: float) -> AsyncGenerator[bytes, None]:
     stream = request.stream()
+    received, waited = 0, 0.0
     while True:
+        asked = perf_counter()
         try:
             async with asyncio.timeout(idle_seconds):
                 data = await anext(stream, None)
@@ -142,6 +146,11 @@ async def _body(request: Request, idle_seconds: float) -> AsyncGenerator[bytes, 
             raise ProblemError(Kind.MALFORMED, "the client left in the middle of the body") from gone
         if data is None:
             return
+        received += len(data)
+        waited += perf_counter() - asked
+        if waited > idle_seconds and received < waited * _SLOWEST:
+            message = f"it comes more slowly than {_SLOWEST} bytes a second"
+            raise ProblemError(Kind.MALFORMED, message, headers={"Connection": "close"})
         if data:
             yield data
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import socket
 import threading
+from contextlib import suppress
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
+from ragindex_api.connection import GuardedProtocol
 from ragindex_api.drain import Drain
 from ragindex_api.settings import ApiSettings
 from ragindex_core.errors import Misconfigured
 
-_HEADER_BYTES = 32 * 1024
 _KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's, so that it is never we who close a connection it uses
 
 
@@ -25,16 +29,18 @@ class ApiServer(uvicorn.Server):
     Stops on SIGTERM and SIGINT when it runs in the main thread, or by ``stop`` from any; a second time at once."""
 
     def __init__(self, app: FastAPI, settings: ApiSettings, host: str, port: int) -> None:
+        protocol: Any = partial(GuardedProtocol, look_seconds=settings.client_seconds)
         super().__init__(
             uvicorn.Config(
                 app,
+                http=protocol,
+                ws="none",
                 host=host,
                 port=port,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                h11_max_incomplete_event_size=_HEADER_BYTES,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=5,
             )
@@ -54,6 +60,7 @@ class ApiServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        _allow_many_connections()
         await super().startup(sockets or [self._socket])
         self.ready.set()
 
@@ -75,6 +82,13 @@ class ApiServer(uvicorn.Server):
     async def _drained(self) -> None:
         await self._drain.finish(self._drain_seconds)
         self.should_exit = True
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system lets us have: many systems begin with 1024, and each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -38,6 +38,8 @@ class ApiSettings(BaseModel):
     answers: Limit = Limit(at_once=16, waiting=32)
     uploads: Limit = Limit(at_once=8, waiting=16, wait_seconds=30)
     request_bytes: Count = 1 * MIB  # of a JSON body
+    request_seconds: Seconds = 30.0  # until all of a JSON body has come
+    client_seconds: Seconds = 10.0  # between looks at connections: is the head complete, is the answer being read?
     search_seconds: Seconds = 15.0  # one search, waiting for a slot not counted
     embedding_seconds: Seconds = 8.0  # then a hybrid search goes on without its vector arm
     answer_seconds: Seconds = 180.0

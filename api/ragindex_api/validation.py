@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -19,8 +20,9 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def json_bytes(request: Request, limit: int) -> bytes:
-    """The body of a request that says it is JSON; refused before more than ``limit`` bytes are held."""
+async def json_bytes(request: Request, limit: int, seconds: float) -> bytes:
+    """The body of a request that says it is JSON; refused before more than ``limit`` bytes are held, or when it does
+    not come in time."""
     declared = media_type(request)
     if declared != "application/json" and not declared.endswith("+json"):
         raise ProblemError(
@@ -34,10 +36,14 @@ async def json_bytes(request: Request, limit: int) -> bytes:
         raise too_large
     parts = bytearray()
     try:
-        async for part in request.stream():
-            parts += part
-            if len(parts) > limit:
-                raise too_large
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                parts += part
+                if len(parts) > limit:
+                    raise too_large
+    except TimeoutError:
+        message = f"the body did not come within {seconds:g} s"
+        raise ProblemError(Kind.MALFORMED, message, headers={"Connection": "close"}) from None
     except ClientDisconnect as gone:
         raise ProblemError(Kind.MALFORMED, "the client left in the middle of the body") from gone
     return bytes(parts)

@@ -58,7 +58,8 @@ def router(wired: Wired) -> APIRouter:
     async def answer(request: Request, namespace: Namespace, name: Name) -> Response:
         """An answer out of the index's documents. Each citation quotes its document word for word; a question that the
         documents do not answer gets `NoEvidence` and cites nothing."""
-        asked = parse(AnswerRequest, await json_bytes(request, wired.settings.request_bytes))
+        data = await json_bytes(request, wired.settings.request_bytes, wired.settings.request_seconds)
+        asked = parse(AnswerRequest, data)
         if asked.stream:
             return await _streamed(wired, request, namespace, name, asked)
         work = asyncio.create_task(_whole(wired, namespace, name, asked))

@@ -40,7 +40,7 @@ def router(wired: Wired) -> APIRouter:
     )
     async def search(request: Request, namespace: Namespace, name: Name) -> Response:
         """The best passages of an index for a question, by vectors, by words, or by both."""
-        data = await json_bytes(request, wired.settings.request_bytes)
+        data = await json_bytes(request, wired.settings.request_bytes, wired.settings.request_seconds)
         batch = _batch(data)
         queries = batch.searches if batch is not None else [parse(SearchRequest, data)]
         async with wired.searches.slot(), within(wired.settings.search_seconds):
