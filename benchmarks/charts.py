@@ -10,14 +10,16 @@ from pathlib import Path
 
 from benchmarks.results import Bars, Chart, Lines, number
 
-_WIDTH = 760
+_WIDTH = 820
 _STYLE = """
+  .page { fill: #ffffff }
   text { font: 13px system-ui, sans-serif; fill: #24292f } .title { font-size: 15px; font-weight: 600 }
   .axis { stroke: #8c959f; stroke-width: 1 } .grid { stroke: #8c959f; stroke-opacity: .25 }
   .goal { stroke: #cf222e; stroke-width: 1.5; stroke-dasharray: 5 4 } .goal-text { fill: #cf222e }
   .quiet { fill: #57606a }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .quiet { fill: #9198a1 } .goal { stroke: #ff7b72 } .goal-text { fill: #ff7b72 }
+    .page { fill: #0d1117 } text { fill: #e6edf3 } .quiet { fill: #9198a1 }
+    .goal { stroke: #ff7b72 } .goal-text { fill: #ff7b72 }
   }
 """
 # Apart from one another for those who see few colours too, on white and on black.
@@ -34,13 +36,14 @@ def svg(chart: Chart) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{escape(chart.title)}">\n<style>{_STYLE}</style>\n'
+        f'<rect class="page" width="{_WIDTH}" height="{height}" rx="6"/>\n'
         + "\n".join([_text(20, 26, chart.title, "title"), *body])
         + "\n</svg>\n"
     )
 
 
 def _bars(chart: Bars) -> tuple[int, list[str]]:
-    left, right, row, top = 250, 110, 28, 46
+    left, right, row, top = 270, 130, 28, 46
     most = max([value for _, value in chart.rows] + [chart.line or 0]) or 1.0
     scale = (_WIDTH - left - right) / most
     bottom = top + row * len(chart.rows)
@@ -59,7 +62,7 @@ def _bars(chart: Bars) -> tuple[int, list[str]]:
 
 
 def _lines(chart: Lines) -> tuple[int, list[str]]:
-    left, right, top, bottom = 80, 190, 48, 330
+    left, right, top, bottom = 80, 260, 66, 340
     across = _Scale([x for series in chart.series for x, _ in series.points], left, _WIDTH - right)
     values = [y for series in chart.series for _, y in series.points]
     up = _Scale(values + ([chart.line] if chart.line is not None else []), bottom, top)
@@ -69,7 +72,7 @@ def _lines(chart: Lines) -> tuple[int, list[str]]:
     parts += [_text(across.at(size), bottom + 20, _short(size), "quiet", anchor="middle") for size in sizes]
     parts += [_line(left, bottom, _WIDTH - right, bottom, "axis"), _line(left, top, left, bottom, "axis")]
     parts.append(_text((left + _WIDTH - right) / 2, bottom + 42, chart.across, "quiet", anchor="middle"))
-    parts.append(_text(left, top - 8, chart.up, "quiet"))
+    parts.append(_text(left, top - 10, chart.up, "quiet", anchor="middle"))
     if chart.line is not None:
         parts.append(_line(left, up.at(chart.line), _WIDTH - right, up.at(chart.line), "goal"))
         goal = f"to be reached: {number(chart.line)}"
