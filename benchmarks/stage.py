@@ -39,6 +39,8 @@ T = TypeVar("T")
 INSTALLATION = "benchmarks"
 NAMESPACE = "benchmarks"
 ENDPOINT = "queries"  # the name of the endpoint that embeds, see service.py
+#: Passages of the index that most suites share, so that it is made once.
+USUAL, USUAL_QUICK = 100_000, 10_000
 _DOCUMENTS_AT_ONCE = 50
 _M, _EF_CONSTRUCTION = 16, 128  # the defaults of spec.index.hnsw
 

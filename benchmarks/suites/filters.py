@@ -12,7 +12,7 @@ from benchmarks.corpus import Query, Selection, as_numbers
 from benchmarks.results import Bars, Figure, Outcome, at_least, at_most
 from benchmarks.rivals import EF_SEARCH, TOP_K, Rival
 from benchmarks.service import Service, running
-from benchmarks.stage import Index, Stage, number_of, say
+from benchmarks.stage import USUAL, USUAL_QUICK, Index, Stage, number_of, say
 from benchmarks.timing import Times
 from ragindex_core.filters import FilterField
 from ragindex_core.object.spec import RetrievalMode
@@ -37,7 +37,7 @@ class Found:
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
-    chunks, asked = (10_000, 30) if quick else (100_000, 100)
+    chunks, asked = (USUAL_QUICK, 30) if quick else (USUAL, 100)
     index = stage.index(chunks)
     queries = corpus.queries(asked)
     rivals.put_queries(stage, queries)

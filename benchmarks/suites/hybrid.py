@@ -9,7 +9,7 @@ from benchmarks import corpus, load
 from benchmarks.load import Run
 from benchmarks.results import Bars, Figure, Outcome, at_most
 from benchmarks.service import running
-from benchmarks.stage import Stage, say
+from benchmarks.stage import USUAL, USUAL_QUICK, Stage, say
 
 _TOP_K = 10
 _QUERIES = 1000
@@ -18,7 +18,7 @@ _MODES = ("vector", "keyword", "hybrid")
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
     load.wrk_program()
-    chunks, rounds, seconds = (10_000, 2, 2.0) if quick else (100_000, 5, 5.0)
+    chunks, rounds, seconds = (USUAL_QUICK, 2, 2.0) if quick else (USUAL, 5, 5.0)
     index = stage.index(chunks)
     queries = corpus.queries(_QUERIES)
     bodies = {

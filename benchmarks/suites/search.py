@@ -14,7 +14,7 @@ from benchmarks.load import Run
 from benchmarks.results import Bars, Figure, Outcome, at_least, at_most
 from benchmarks.rivals import EF_SEARCH, TOP_K
 from benchmarks.service import running
-from benchmarks.stage import Stage, number_of, say
+from benchmarks.stage import USUAL, USUAL_QUICK, Stage, number_of, say
 
 _CLIENTS = 8
 _QUERIES = 2000
@@ -22,7 +22,7 @@ _QUERIES = 2000
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
     load.wrk_program()
-    chunks, rounds, seconds, judged = (10_000, 2, 3.0, 100) if quick else (100_000, 3, 12.0, 200)
+    chunks, rounds, seconds, judged = (USUAL_QUICK, 2, 3.0, 100) if quick else (USUAL, 3, 12.0, 200)
     index = stage.index(chunks)
     queries = corpus.queries(_QUERIES)
     rivals.put_queries(stage, queries)
