@@ -23,7 +23,7 @@ from ragindex_db import serving
 from ragindex_db.engine import AsyncDatabase
 from ragindex_db.ledger import QueryRun, Usage
 from ragindex_db.search import SearchRequest as RevisionSearch
-from ragindex_db.search import SearchResult
+from ragindex_db.search import SearchResult, search_plainly
 
 _MODES = {"vector": RetrievalMode.VECTOR, "keyword": RetrievalMode.KEYWORD, "hybrid": RetrievalMode.HYBRID}
 
@@ -67,7 +67,7 @@ class Retrieval:
         self._recorder = recorder
         self._metrics = metrics
         self._embedding_seconds = embedding_seconds
-        self._terms = lru_cache(maxsize=2048)(query_terms)
+        self._terms = lru_cache(maxsize=4096)(query_terms)
 
     async def search(
         self, index: ServingIndex, queries: Sequence[SearchRequest], *, record: bool = True
@@ -84,7 +84,7 @@ class Retrieval:
             self._request(index, revision, query, mode, embedded, languages)
             for query, mode in zip(queries, modes, strict=True)
         ]
-        results = await self._database.query(serving.search_all, requests)
+        results = await self._results(requests)
         seconds = perf_counter() - started
         found: list[Found] = []
         for query, mode, result in zip(queries, modes, results, strict=True):
@@ -98,6 +98,13 @@ class Retrieval:
                 self._record(index, each)
             found.append(each)
         return found
+
+    async def _results(self, requests: Sequence[RevisionSearch]) -> list[SearchResult]:
+        if len(requests) == 1 and requests[0].is_plain:
+            result = await self._database.query_once(search_plainly, requests[0])
+            if result is not None:
+                return [result]
+        return await self._database.query(serving.search_all, requests)
 
     async def _embed(
         self, revision: ServingRevision, queries: Sequence[SearchRequest], modes: Sequence[RetrievalMode]

@@ -12,7 +12,7 @@ Three rules for a statement that is run often:
 - Whatever differs from call to call is a ``bindparam`` with a name and a type, and given in ``values``.
 - Mark it ``planned_once(statement)`` when the best plan does not depend on the values. The server then parses it once
   a connection and, after a few times, plans it no more. A LIMIT is such a value: planning for an unknown one, the
-  server expects a tenth of the table. Write it into the statement, and keep one statement a limit.
+  server expects a tenth of the table. Say ``limit(written(number))``, and keep one statement a number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.ext.compiler import compiles
 
 Statement: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
 S = TypeVar("S", bound=Statement)
@@ -46,6 +48,21 @@ class Reader(Protocol):
     """What runs a query: a ``Connection``, or within ``AsyncDatabase.query`` one that goes round SQLAlchemy."""
 
     def execute(self, statement: Statement, parameters: Mapping[str, Any] | None = None, /) -> Rows: ...
+
+
+class written(ColumnElement[int]):  # noqa: N801  read like a function of SQLAlchemy's
+    """A whole number that stands in the statement as it is, for the planner to see."""
+
+    inherit_cache = False
+
+    def __init__(self, number: int) -> None:
+        self.type = sa.BigInteger()
+        self.number = number
+
+
+@compiles(written)
+def _write(element: written, _compiler: object, **_: Any) -> str:
+    return f"{element.number:d}"
 
 
 def planned_once(statement: S) -> S:

@@ -46,6 +46,13 @@ T = TypeVar("T")
 _SESSION = (
     "-c jit=off -c idle_in_transaction_session_timeout=60s -c timezone=UTC -c search_path=public -c work_mem=64MB"
 )
+#: What nearly every vector search wants of pgvector; the few others say in their statement what they want.
+EF_SEARCH = 100
+#: A filtered index scan goes on until it has enough, up to so many rows, and keeps so much of them to go on from.
+_HNSW = (
+    f" -c hnsw.ef_search={EF_SEARCH:d} -c hnsw.iterative_scan=relaxed_order -c hnsw.max_scan_tuples=100000"
+    " -c hnsw.scan_mem_multiplier=4"
+)
 #: Statements whose best plan depends on their values are planned for them, each time; where SQLAlchemy runs them,
 #: nobody can tell which those are.
 _PLANNED = " -c plan_cache_mode=force_custom_plan"
@@ -94,7 +101,7 @@ def _connect_arguments(settings: DatabaseSettings, session: str) -> dict[str, An
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
-        "options": f"{session} -c statement_timeout={settings.statement_timeout_ms:d}",
+        "options": f"{session}{_HNSW} -c statement_timeout={settings.statement_timeout_ms:d}",
     }
 
 

@@ -3,7 +3,7 @@
 from ragindex_db.search.chunks import DocumentReference, Neighbour, StoredChunk, Surroundings, get_chunks
 from ragindex_db.search.filter_sql import matching_documents, replace_document_metadata
 from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
-from ragindex_db.search.search import search
+from ragindex_db.search.search import search, search_plainly
 from ragindex_db.search.vector import FilterIn, Strategy
 from ragindex_db.search.vector_index import (
     IndexState,
@@ -39,6 +39,7 @@ __all__ = [
     "replace_document_metadata",
     "seal_vectors",
     "search",
+    "search_plainly",
     "vector_index_exists",
     "vector_index_state",
 ]

@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core.document import Location, Span
-from ragindex_db.compiled import Reader
+from ragindex_db.compiled import Reader, planned_once
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.schema import documents
 
@@ -74,7 +74,7 @@ def get_chunks(connection: Reader, tables: RevisionTables, chunk_ids: Sequence[i
 
 @lru_cache(maxsize=1024)
 def _chunks(tables: RevisionTables) -> Select[Any]:
-    return stored_chunks(tables).where(tables.chunk.c.id == sa.any_(_CHUNK_IDS))
+    return planned_once(stored_chunks(tables).where(tables.chunk.c.id == sa.any_(_CHUNK_IDS)))
 
 
 def stored_chunks(tables: RevisionTables) -> Select[Any]:

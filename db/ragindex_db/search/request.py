@@ -53,6 +53,12 @@ class SearchRequest:
     def grouped(self) -> bool:
         return self.hierarchical or self.group_by_document
 
+    @property
+    def is_plain(self) -> bool:
+        """The vector arm alone, and nothing else to look at: one statement answers it, nearly always."""
+        alone = self.uses_vector and not self.uses_keyword and self.has_index is not None
+        return alone and not (self.filter or self.grouped or self.neighbours)
+
 
 @dataclass(frozen=True, slots=True)
 class ArmScores:

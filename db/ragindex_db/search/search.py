@@ -1,7 +1,7 @@
 """Search of one revision: the arms, one order out of them, and the chunks as they are shown.
 
-Several statements make one search. Run it in a transaction of isolation level REPEATABLE READ, so
-that all of them see one state of the revision.
+Several statements make one search, unless it is a plain one. Run it in a transaction of isolation level REPEATABLE
+READ, so that all of them see one state of the revision.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Select
@@ -24,7 +24,7 @@ from ragindex_core.errors import InvalidInput
 from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted, prefer
 from ragindex_core.object.spec import Distance, FusionMethod
 from ragindex_db import keyword
-from ragindex_db.compiled import Reader
+from ragindex_db.compiled import Reader, planned_once
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.search.chunks import Surroundings, get_chunks, stored_chunk, stored_chunks, surroundings
 from ragindex_db.search.filter_sql import matching_documents
@@ -34,7 +34,6 @@ from ragindex_db.search.vector import (
     Query,
     Strategy,
     exact_statement,
-    index_parameters,
     index_statement,
     prepared_query,
     score_of,
@@ -51,28 +50,21 @@ def search(connection: Reader, request: SearchRequest) -> SearchResult:
     """The ``top_k`` best chunks, sections or documents' chunks; fewer only when no more match."""
     if not (request.uses_vector or request.uses_keyword):
         raise InvalidInput.field("query", f"mode {request.mode} needs something to search for")
+    if request.is_plain and (found := search_plainly(connection, request)) is not None:
+        return found
     query = _query(request)
     clock = _Clock()
     with clock.stage("total"):
-        found = _at_once(connection, request, query, clock) or _in_steps(connection, request, query, clock)
-    hits, explanation = found
+        hits, explanation = _in_steps(connection, request, query, clock)
     return SearchResult(request.tables.revision_id, hits, clock.milliseconds, explanation)
 
 
-_Found: TypeAlias = tuple[tuple[SearchHit, ...], Explanation]
-
-
-def _at_once(connection: Reader, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found | None:
-    """The plainest search, one arm and no filter, in a single statement; None where it takes more."""
-    if query is None or request.uses_keyword or request.filter or request.grouped or request.neighbours:
-        return None
-    if request.has_index is None:
-        return None
-    bound = {"query": query, "limit": request.top_k}
-    if request.has_index:
-        bound |= index_parameters(request.top_k, request.ef_search, filtered=False)
-    with clock.stage("vector"):
-        rows = connection.execute(_nearest_chunks(request.tables, request.distance, request.has_index), bound).all()
+def search_plainly(connection: Reader, request: SearchRequest) -> SearchResult | None:
+    """A request that ``is_plain`` in a single statement; None where that brings too few."""
+    started = perf_counter()
+    ef_search = request.ef_search if request.has_index else None
+    statement = _nearest_chunks(request.tables, request.distance, request.top_k, ef_search)
+    rows = connection.execute(statement, {"query": _query(request)}).all()
     if request.has_index and len(rows) < request.top_k:
         return None
     hits = []
@@ -80,14 +72,20 @@ def _at_once(connection: Reader, request: SearchRequest, query: Query | None, cl
         score = score_of(row.distance, request.distance)
         hits.append(SearchHit(stored_chunk(row), score, ArmScores(score, None)))
     strategy = Strategy.HNSW if request.has_index else Strategy.EXACT
-    return tuple(hits), Explanation(strategy, None, request.top_k, 1, len(rows), None, len(rows))
+    explanation = Explanation(strategy, None, request.top_k, 1, len(rows), None, len(rows))
+    milliseconds = (perf_counter() - started) * 1000
+    timings = {"vector": milliseconds, "total": milliseconds}
+    return SearchResult(request.tables.revision_id, tuple(hits), timings, explanation)
 
 
 @lru_cache(maxsize=1024)
-def _nearest_chunks(tables: RevisionTables, distance: Distance, by_index: bool) -> Select[Any]:
-    statement = index_statement if by_index else exact_statement
-    nearest = statement(tables, distance, None).subquery("nearest")
-    return (
+def _nearest_chunks(tables: RevisionTables, distance: Distance, limit: int, ef_search: int | None) -> Select[Any]:
+    """By the index, or exactly when nothing is said of how to search it."""
+    if ef_search is None:
+        nearest = exact_statement(tables, distance, None, limit).subquery("nearest")
+    else:
+        nearest = index_statement(tables, distance, None, limit, ef_search).subquery("nearest")
+    return planned_once(
         stored_chunks(tables)
         .join(nearest, nearest.c.chunk_id == tables.chunk.c.id)
         .add_columns(nearest.c.distance)
@@ -95,7 +93,9 @@ def _nearest_chunks(tables: RevisionTables, distance: Distance, by_index: bool) 
     )
 
 
-def _in_steps(connection: Reader, request: SearchRequest, query: Query | None, clock: _Clock) -> _Found:
+def _in_steps(
+    connection: Reader, request: SearchRequest, query: Query | None, clock: _Clock
+) -> tuple[tuple[SearchHit, ...], Explanation]:
     depth, rounds = _first_depth(request), 1
     while True:
         read = _read_arms(connection, request, query, depth, clock)
@@ -283,9 +283,8 @@ def _grouped(connection: Reader, request: SearchRequest, ranked: Sequence[Fused]
 def _places(tables: RevisionTables) -> Select[Any]:
     chunk = tables.chunk.c
     chunk_ids = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
-    return sa.select(chunk.id, chunk.document_id, chunk.section, chunk.span_start, chunk.span_end).where(
-        chunk.id == sa.any_(chunk_ids)
-    )
+    places = sa.select(chunk.id, chunk.document_id, chunk.section, chunk.span_start, chunk.span_end)
+    return planned_once(places.where(chunk.id == sa.any_(chunk_ids)))
 
 
 def _shown(

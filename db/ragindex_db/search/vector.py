@@ -28,18 +28,15 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from ragindex_core.errors import InvalidInput
 from ragindex_core.filters import Filter
 from ragindex_core.object.spec import Distance
-from ragindex_db.compiled import Reader
+from ragindex_db.compiled import Reader, planned_once, written
 from ragindex_db.data_tables import RevisionTables
+from ragindex_db.engine import EF_SEARCH
 from ragindex_db.search.filter_sql import document_matches, matching_documents
 from ragindex_db.search.vector_index import index_names
 
 #: With so many chunks or fewer behind a filter, the exact scan is both faster and better.
 MOST_EXACT = 10_000
 _MOST_EF_SEARCH = 1000  # pgvector's own bound
-#: How far a filtered index scan may go before it gives up, and how much of it may be kept to go on from.
-_MAX_SCAN_TUPLES = 100_000
-_SCAN_MEM_MULTIPLIER = 4
-
 _OPERATORS = {Distance.COSINE: "<=>", Distance.L2: "<->", Distance.INNER_PRODUCT: "<#>"}
 
 
@@ -125,23 +122,22 @@ def search_vectors(
     """The min(limit, matching) nearest chunks: nearest first, the lower id first among equals.
 
     ``has_index`` is what the caller knows of the revision: it saves the question, and when it is out of date only time
-    is lost. Sets pgvector's parameters for the rest of the transaction.
+    is lost. May set pgvector's parameters for the rest of the transaction.
     """
-    bound = {"query": query, "limit": limit}
+    bound = {"query": query}
     matching = None
     if within is not None:
-        rows = connection.execute(capped_statement(tables, distance, within, most_exact), bound).all()
+        rows = connection.execute(capped_statement(tables, distance, within, limit, most_exact), bound).all()
         matching = rows[0].matching if rows else 0
         if matching <= most_exact:
             return VectorHits(_hits(rows, distance), Strategy.EXACT, matching)
     if has_index is None:
         has_index = has_valid_index(connection, tables)
     if has_index:
-        by_index = bound | index_parameters(limit, ef_search, filtered=within is not None)
-        rows = connection.execute(index_statement(tables, distance, within), by_index).all()
+        rows = connection.execute(index_statement(tables, distance, within, limit, ef_search), bound).all()
         if len(rows) == limit:
             return VectorHits(_hits(rows, distance), Strategy.HNSW, matching)
-    rows = connection.execute(exact_statement(tables, distance, within), bound).all()
+    rows = connection.execute(exact_statement(tables, distance, within, limit), bound).all()
     strategy = Strategy.HNSW_THEN_EXACT if has_index else Strategy.EXACT
     return VectorHits(_hits(rows, distance), strategy, matching)
 
@@ -169,25 +165,10 @@ def has_valid_index(connection: Reader, tables: RevisionTables) -> bool:
     return bool(connection.execute(_VALID, {"name": name, "second_name": second_name}).scalar_one())
 
 
-def index_parameters(limit: int, ef_search: int, *, filtered: bool) -> dict[str, Any]:
-    """What a statement that reads the index binds, beside the query and the limit."""
-    return {
-        "ef_search": str(min(max(ef_search, 2 * limit), _MOST_EF_SEARCH)),
-        # A filtered scan goes on in batches, each in order but not all together: read further, then sort.
-        "further": 2 * limit if filtered else limit,
-    }
-
-
-def _settings() -> ColumnElement[bool]:
+def _settings(ef_search: int) -> ColumnElement[bool]:
     """Always true, and evaluated once, before the first row of the scan is asked for: there pgvector reads them."""
-    values = {
-        "hnsw.ef_search": sa.bindparam("ef_search", type_=sa.Text()),
-        "hnsw.iterative_scan": "relaxed_order",
-        "hnsw.max_scan_tuples": str(_MAX_SCAN_TUPLES),
-        "hnsw.scan_mem_multiplier": str(_SCAN_MEM_MULTIPLIER),
-    }
-    set_all = sa.func.concat(*(sa.func.set_config(name, value, True) for name, value in values.items()))
-    return sa.select(set_all).scalar_subquery().is_not(None)
+    set_it = sa.func.set_config("hnsw.ef_search", str(ef_search), True)
+    return sa.select(set_it).scalar_subquery().is_not(None)
 
 
 def _distance(tables: RevisionTables, rows: FromClause, distance: Distance) -> ColumnElement[float]:
@@ -195,25 +176,22 @@ def _distance(tables: RevisionTables, rows: FromClause, distance: Distance) -> C
     return rows.c.embedding.op(_OPERATORS[distance], return_type=sa.Float(53))(sent)
 
 
-_LIMIT = sa.bindparam("limit", type_=sa.BigInteger())
-
-
-def _nearest(rows: FromClause) -> Select[Any]:
+def _nearest(rows: FromClause, limit: int) -> Select[Any]:
     # "+ 0": the planner believes that rows come from the index in order and would stop at the first ``limit`` of them.
     order = rows.c.distance + sa.literal_column("0", sa.Float(53))
-    return sa.select(rows.c.chunk_id, rows.c.distance).order_by(order, rows.c.chunk_id).limit(_LIMIT)
+    return sa.select(rows.c.chunk_id, rows.c.distance).order_by(order, rows.c.chunk_id).limit(written(limit))
 
 
 # Statements are made once: making one costs as much as running it. Of those with filters the latest are kept.
 
 
 @lru_cache(maxsize=1024)
-def exact_statement(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+def exact_statement(tables: RevisionTables, distance: Distance, within: FilterIn | None, limit: int) -> Select[Any]:
     """``chunk_id`` and ``distance`` of the nearest, by looking at all."""
     if within is not None:
-        return _nearest(_measured(tables, distance, within).cte("measured"))
+        return _nearest(_measured(tables, distance, within).cte("measured"), limit)
     rows = sa.select(tables.vector.c.chunk_id, _distance(tables, tables.vector, distance).label("distance"))
-    return _nearest(rows.cte("measured"))
+    return planned_once(_nearest(rows.cte("measured"), limit))
 
 
 def _measured(tables: RevisionTables, distance: Distance, within: FilterIn) -> Select[Any]:
@@ -234,35 +212,42 @@ def _measured(tables: RevisionTables, distance: Distance, within: FilterIn) -> S
 
 
 @lru_cache(maxsize=1024)
-def capped_statement(tables: RevisionTables, distance: Distance, within: FilterIn, most: int) -> Select[Any]:
+def capped_statement(
+    tables: RevisionTables, distance: Distance, within: FilterIn, limit: int, most: int
+) -> Select[Any]:
     """The answer and, in the same pass, whether it can be believed: no more than the cap were looked at."""
     measured = _measured(tables, distance, within).limit(most + 1).cte("measured")
     count = sa.select(sa.func.count()).select_from(measured).scalar_subquery()
-    return _nearest(measured).add_columns(count.label("matching"))
+    return _nearest(measured, limit).add_columns(count.label("matching"))
 
 
 @lru_cache(maxsize=1024)
-def index_statement(tables: RevisionTables, distance: Distance, within: FilterIn | None) -> Select[Any]:
+def index_statement(
+    tables: RevisionTables, distance: Distance, within: FilterIn | None, limit: int, ef_search: int
+) -> Select[Any]:
     """The same by the index for the sealed rows, beside a look at all the others."""
     vector = tables.vector
     measure = _distance(tables, vector, distance)
     rows = sa.select(vector.c.chunk_id, measure.label("distance")).order_by(measure)
     if within is not None:
         rows = rows.where(document_matches(within.expression, vector.c.document_id))
-    further = sa.bindparam("further", type_=sa.BigInteger())
-    sealed = rows.where(vector.c.sealed, _settings()).limit(further).cte("sealed")
-    head = rows.where(~vector.c.sealed).order_by(vector.c.chunk_id).limit(_LIMIT).cte("head")
-    both = sa.union_all(sa.select(sealed), sa.select(head)).subquery("both")
-    return _nearest(both)
+    wanted = min(max(ef_search, 2 * limit), _MOST_EF_SEARCH)
+    by_index = rows.where(vector.c.sealed)
+    if wanted != EF_SEARCH:
+        by_index = by_index.where(_settings(wanted))
+    # A filtered scan goes on in batches, each in order but not all together: read further, then sort.
+    sealed = by_index.limit(written(limit if within is None else 2 * limit)).cte("sealed")
+    head = rows.where(~vector.c.sealed).order_by(vector.c.chunk_id).limit(written(limit)).cte("head")
+    nearest = _nearest(sa.union_all(sa.select(sealed), sa.select(head)).subquery("both"), limit)
+    return nearest if within is not None else planned_once(nearest)
 
 
 @lru_cache(maxsize=1024)
 def _of_chunks(tables: RevisionTables, distance: Distance) -> Select[Any]:
     vector = tables.vector
     chunk_ids = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
-    return sa.select(vector.c.chunk_id, _distance(tables, vector, distance).label("distance")).where(
-        vector.c.chunk_id == sa.any_(chunk_ids)
-    )
+    measured = sa.select(vector.c.chunk_id, _distance(tables, vector, distance).label("distance"))
+    return planned_once(measured.where(vector.c.chunk_id == sa.any_(chunk_ids)))
 
 
 def _hits(rows: Sequence[sa.Row[Any]], distance: Distance) -> list[VectorHit]:

@@ -269,7 +269,7 @@ def test_long_vectors_fit_half_precision_when_only_their_direction_counts() -> N
 
 
 def plan(connection: Connection, statement: Any, query: Query, corpus: Any) -> str:
-    values = {"query": prepared_query(corpus.tables, query), "limit": 10, "further": 20, "ef_search": "100"}
+    values = {"query": prepared_query(corpus.tables, query)}
     return "\n".join(connection.execute(Explain(statement), values).scalars())
 
 
@@ -280,12 +280,13 @@ def test_the_index_serves_the_statement_made_for_it_and_no_other(corpus: Any, qu
     half = within(corpus, {"equals": {"key": "tenant", "value": 1}})
     with corpus.database.begin() as connection:
         for filter_in in (None, half):
-            by_index = plan(connection, index_statement(corpus.tables, Distance.COSINE, filter_in), query, corpus)
-            exact = plan(connection, exact_statement(corpus.tables, Distance.COSINE, filter_in), query, corpus)
+            statement = index_statement(corpus.tables, Distance.COSINE, filter_in, 10, 100)
+            by_index = plan(connection, statement, query, corpus)
+            exact = plan(connection, exact_statement(corpus.tables, Distance.COSINE, filter_in, 10), query, corpus)
             assert corpus.tables.vector_index_name in by_index
             assert "Seq Scan on vector_1" not in by_index
             assert "Merge Append" not in by_index  # which would believe that the index brings rows in order
             assert corpus.tables.vector_index_name not in exact
-        capped = plan(connection, capped_statement(corpus.tables, Distance.COSINE, half, 10), query, corpus)
+        capped = plan(connection, capped_statement(corpus.tables, Distance.COSINE, half, 10, 10), query, corpus)
         assert corpus.tables.vector_index_name not in capped
         assert "vector_1_document_idx" in capped
