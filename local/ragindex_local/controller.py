@@ -70,6 +70,7 @@ class Controller(threading.Thread):
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._files_moved = threading.Event()
+        self._moved: set[str] = set()  # objects in whose folders something changed
         self._look_again: dict[str, float] = {}
         self._object_watch = FolderWatch(self._objects_moved, recursive=False)
         self._source_watch = FolderWatch(self._sources_moved, recursive=True)
@@ -114,6 +115,7 @@ class Controller(threading.Thread):
                     raise
                 self._object_watch.follow(path if path.is_dir() else path.parent for path in self._given)
             self._source_watch.follow(self._source_folders())
+            self._ask_for_runs()
             self._reconcile_all()
         except Fenced:
             raise
@@ -198,6 +200,8 @@ class Controller(threading.Thread):
                 self._look_again[uid] = _monotonic(outcome.look_again)
 
     def _pause(self) -> float:
+        if self._moved:
+            return _AFTER_TROUBLE
         soonest = min(self._look_again.values(), default=time.monotonic() + _LOOK_EVERY)
         return min(max(soonest - time.monotonic(), 0.05), _LOOK_EVERY)
 
@@ -216,14 +220,22 @@ class Controller(threading.Thread):
     def _sources_moved(self, moved: set[Path]) -> None:
         folders = self._source_folders()
         readers = (uids for path in moved for folder, uids in folders.items() if path.is_relative_to(folder))
-        for uid in set[str]().union(*readers):
+        self._moved.update(*readers)
+        self.wake()
+
+    def _ask_for_runs(self) -> None:
+        """Where something changed; what cannot be written down now is asked for at the next look."""
+        for uid in list(self._moved):
+            self._moved.discard(uid)
             try:
                 row = self._database.run(indexes.by_uid, uid)
                 if row is not None:
                     self._ask_for_run(row.id, "folder-changed")
+            except Fenced:
+                raise
             except RagIndexError as error:
-                log.warning("a change goes unnoticed until the next run", extra={"why": str(error)})
-        self.wake()
+                log.warning("a changed folder has to wait", extra={"why": str(error)})
+                self._moved.add(uid)
 
     def _ask_for_run(self, index_id: int, why: str) -> None:
         """As a person would, but only while this is the process that looks after the object."""
