@@ -28,7 +28,7 @@ from ragindex_core.errors import (
     Throttled,
     Unavailable,
 )
-from ragindex_db.engine import DatabaseUnavailable
+from ragindex_db.engine import DatabaseFull, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,7 @@ _TRANSLATION: tuple[tuple[type[RagIndexError], Kind, str | None], ...] = (
     (NotReady, Kind.NOT_READY, None),
     (DocumentRejected, Kind.INVALID, None),
     (Throttled, Kind.THROTTLED, None),
+    (DatabaseFull, Kind.UNAVAILABLE, "the disk of the database is full: nothing can be written until there is room"),
     (DatabaseUnavailable, Kind.UNAVAILABLE, "the database does not answer"),
     (Unavailable, Kind.UNAVAILABLE, None),
     (ProviderRefused, Kind.PROVIDER_REFUSED, None),

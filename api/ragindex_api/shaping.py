@@ -12,6 +12,8 @@ from ragindex_api.retrieval import Found
 from ragindex_core.answer import Citation, DocumentRef
 from ragindex_core.document import Location, Span
 from ragindex_core.object.resource import API_VERSION, KIND
+from ragindex_core.object.status import RagIndexStatus
+from ragindex_core.reconcile.status import status_on_full_disk
 from ragindex_db.documents import DocumentRow
 from ragindex_db.indexes import IndexRow
 from ragindex_db.search import Neighbour, SearchHit
@@ -149,8 +151,11 @@ def moment(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def index_object(row: IndexRow) -> dict[str, Any]:
-    """As ``kubectl get -o json`` shows it."""
+def index_object(row: IndexRow, *, disk_full: bool) -> dict[str, Any]:
+    """As ``kubectl get -o json`` shows it. On a full disk, what is stored may be older than the trouble."""
+    status = dict(row.status)
+    if disk_full:
+        status = status_on_full_disk(RagIndexStatus.model_validate(status), datetime.now(UTC)).to_wire()
     metadata = {
         "creationTimestamp": row.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **row.object_metadata,
@@ -164,5 +169,5 @@ def index_object(row: IndexRow) -> dict[str, Any]:
         "kind": KIND,
         "metadata": metadata,
         "spec": dict(row.spec),
-        "status": dict(row.status),
+        "status": status,
     }

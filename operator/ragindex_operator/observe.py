@@ -27,7 +27,7 @@ from ragindex_core.reconcile.observed import (
     VectorIndexState,
     Workers,
 )
-from ragindex_db import budgets, indexes, migrate, queue, requests, revisions, runs, search
+from ragindex_db import budgets, indexes, migrate, queue, requests, revisions, room, runs, search
 from ragindex_db.engine import Connection, Database
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.runs import SyncRun
@@ -74,8 +74,11 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
     numbers = {revision.id: revision.number for revision in kept}
     embedding = wanted.spec.embedding
     until = budgets.throttled_until(connection, embedding.provider.value, embedding.model)
+    found, sync_runs = _revisions(connection, row.id, kept), _runs(connection, row.id)
+    has_work = sync_runs.under_way or any(revision.documents.unfinished or revision.missing for revision in found)
     return Observed(
         database=DatabaseState(
+            full=has_work and room.is_full(connection),
             server_version=server,
             pgvector_version=pgvector,
             size_bytes=revisions.size_bytes(connection, [r.tables for r in kept if r.tables_ready]),
@@ -87,8 +90,8 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
             held_key=row.held_revision_key,
             retained=row.retained_at is not None,
         ),
-        revisions=_revisions(connection, row.id, kept),
-        runs=_runs(connection, row.id),
+        revisions=found,
+        runs=sync_runs,
         requests=tuple(
             Request(RequestName.named(request.name), request.value) for request in requests.waiting(connection, row.id)
         ),

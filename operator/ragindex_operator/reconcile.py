@@ -16,7 +16,7 @@ from ragindex_core.reconcile.plan import plan, wake_at
 from ragindex_core.reconcile.situation import Limits
 from ragindex_core.reconcile.status import status_of, status_of_unreadable, worth_writing
 from ragindex_db import indexes, signals
-from ragindex_db.engine import Database
+from ragindex_db.engine import Database, DatabaseFull
 from ragindex_operator.builds import Builds
 from ragindex_operator.capabilities import Capabilities, refusals
 from ragindex_operator.fence import Fence
@@ -86,7 +86,10 @@ class Reconciler:
         if faults:
             status = _with_faults(status, faults, previous, self.clock())
         if not released:
-            self._tell(wanted, observed, status)
+            try:
+                self._tell(wanted, observed, status)
+            except DatabaseFull as error:
+                log.warning("the status cannot be written", extra={"index": wanted.path, "why": str(error)})
         return Outcome(observed, status, wake_at(wanted, observed, self.clock(), self.limits))
 
     def _observe(self, wanted: RagIndex) -> Observed:

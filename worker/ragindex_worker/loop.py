@@ -22,6 +22,7 @@ from ragindex_db.engine import Database, DatabaseUnavailable
 from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
 from ragindex_db.revisions import RevisionRow
+from ragindex_db.runs import SyncRun
 from ragindex_worker.embedding import CachingEmbedder
 from ragindex_worker.parsing.sandbox import Sandbox
 from ragindex_worker.pipeline import Pipeline, Target
@@ -109,13 +110,20 @@ class Worker:
 
     def _sync_loop(self) -> None:
         runner = SyncRunner(self._database, self.open_source, self._stopping.is_set)
+        dropped: list[SyncRun] = []  # what was in hand when the database went away
 
         def step() -> float | None:
+            if dropped:
+                self._database.run(runs.give_back, dropped[0])
+                dropped.clear()
             run = self._database.run(runs.claim, self._owner, index_id=self._settings.index_id)
             if run is None:
                 return None if self._settings.drain else _LOOK_EVERY
-            index = self._database.run(indexes.get, run.index_id)
-            runner.perform(run, index)
+            try:
+                runner.perform(run, self._database.run(indexes.get, run.index_id))
+            except RagIndexError:
+                dropped.append(run)
+                raise
             self.wake()
             return 0.0
 

@@ -20,7 +20,7 @@ from ragindex_core.sync.diff import Change, ChangeKind, diff
 from ragindex_core.sync.shrink import Listing, shrunk
 from ragindex_db import documents, runs, signals
 from ragindex_db.documents import Known, Listed
-from ragindex_db.engine import Database
+from ragindex_db.engine import Database, DatabaseUnavailable
 from ragindex_db.indexes import IndexRow
 from ragindex_db.runs import SyncRun
 
@@ -134,8 +134,8 @@ class SyncRunner:
         try:
             source = self._open_source(index, spec)
             gone = self._apply_listing(run, index, spec, source, ingestion, counts, progress)
-        except LeaseLost:
-            raise
+        except (LeaseLost, DatabaseUnavailable):
+            raise  # no word on the source
         except RagIndexError as error:
             counts.state, counts.message = SourceState.FAILED, str(error)
             return counts

@@ -15,7 +15,7 @@ from ragindex_api.services import Wired
 from ragindex_api.signals import index_topic
 from ragindex_api.wire.documents import RagIndexList, RagIndexOut, RequestAccepted
 from ragindex_core.object.reasons import RequestName
-from ragindex_db import indexes, requests, signals
+from ragindex_db import indexes, requests, room, signals
 
 
 def router(wired: Wired) -> APIRouter:
@@ -31,7 +31,8 @@ def router(wired: Wired) -> APIRouter:
     )
     async def list_indexes() -> Response:
         rows = await wired.database.run(indexes.list_live, wired.installation)
-        return Json({"items": [shaping.index_object(row) for row in rows]})
+        full = await wired.database.run(room.is_full)
+        return Json({"items": [shaping.index_object(row, disk_full=full) for row in rows]})
 
     @routes.get(
         INDEX,
@@ -43,7 +44,8 @@ def router(wired: Wired) -> APIRouter:
     )
     async def read_index(namespace: Namespace, name: Name) -> Response:
         """The RagIndex object as `kubectl get -o json` shows it."""
-        return Json(shaping.index_object((await wired.catalogue.read(namespace, name)).row))
+        index = await wired.catalogue.read(namespace, name)
+        return Json(shaping.index_object(index.row, disk_full=await wired.database.run(room.is_full)))
 
     @routes.post(
         f"{INDEX}/sync",

@@ -45,6 +45,7 @@ class Reason(Documented):
     CONNECTED = "Connected", "The database answers."
     DATABASE_UNREACHABLE = "DatabaseUnreachable", "The database does not answer; RagIndex keeps trying."
     READ_ONLY_DATABASE = "ReadOnlyDatabase", "The database answers but takes no writes, as after a failover."
+    DATABASE_FULL = "DatabaseFull", "The disk of the database is full; queries go on, and all else when there is room."
     TABLES_READY = "TablesReady", "The tables exist."
     # Ingestion and progress
     UP_TO_DATE = "UpToDate", "The active revision has the spec's key, no run is due, and no document waits."

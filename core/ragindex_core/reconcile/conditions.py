@@ -84,6 +84,8 @@ def _database_reachable(s: Situation) -> Finding:
         return no(Reason.DATABASE_UNREACHABLE, s.observed.database.message)
     if not s.observed.database.writable:
         return no(Reason.READ_ONLY_DATABASE, s.observed.database.message)
+    if s.observed.database.full:
+        return no(Reason.DATABASE_FULL)
     return yes(Reason.CONNECTED)
 
 
@@ -129,7 +131,8 @@ def _progressing(s: Situation) -> Finding:
         return no(*_obstacle(s))
     if s.observed.index is None or s.serving is None or not s.serving.tables_ready:
         return yes(Reason.PREPARING)
-    return _waiting_for_a_person(s) or _at_work(s) or _at_rest(s)
+    found = _waiting_for_a_person(s) or _at_work(s) or _at_rest(s)
+    return no(Reason.DATABASE_FULL) if found.status == "True" and s.observed.database.full else found
 
 
 def _waiting_for_a_person(s: Situation) -> Finding | None:
@@ -189,6 +192,8 @@ def _at_rest(s: Situation) -> Finding:
 def _degraded(s: Situation) -> Finding:
     if not s.observed.database.reachable:
         return yes(Reason.DATABASE_UNREACHABLE, s.observed.database.message)
+    if s.observed.database.full:
+        return yes(Reason.DATABASE_FULL)
     if (trouble := _source_trouble(s)) is not None:
         return yes(*trouble)
     waiting = _waiting_for_a_person(s)
@@ -221,7 +226,7 @@ def _throttled(s: Situation) -> Finding:
 def _reconciling(s: Situation) -> Finding:
     progressing = _progressing(s)
     in_force = s.active is not None and s.active.key == s.key and s.listed_once
-    under_way = progressing.status == "True" or not s.database_ready
+    under_way = progressing.status == "True" or not s.database_ready or s.observed.database.full
     if s.index.deleting or (under_way and not in_force and not s.paused):
         return yes(progressing.reason, progressing.message)
     return no(Reason.IN_FORCE)

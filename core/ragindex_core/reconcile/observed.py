@@ -176,6 +176,7 @@ class IndexRow:
 class DatabaseState:
     reachable: bool = True
     writable: bool = True
+    full: bool = False  # there is no room for what would be written
     message: str = ""
     server_version: str | None = None
     pgvector_version: str | None = None

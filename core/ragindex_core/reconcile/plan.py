@@ -7,7 +7,7 @@ The order of ``_STEPS`` is the order in which actions may be carried out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 from ragindex_core.object.reasons import RequestName
@@ -43,6 +43,7 @@ from ragindex_core.reconcile.observed import Observed, Request, Revision, Revisi
 from ragindex_core.reconcile.requests import answer_requests, done, refused
 from ragindex_core.reconcile.situation import Limits, Situation
 
+_LOOK_FOR_ROOM = timedelta(seconds=5)
 _DISTANT_PAST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -51,7 +52,7 @@ def plan(index: RagIndex, observed: Observed, now: datetime, limits: Limits | No
     s = Situation(index, observed, now, limits or Limits())
     if index.deleting:
         return tuple(_deletion(s))
-    if s.paused or not s.database_ready:
+    if s.paused or not s.database_ready or observed.database.full:
         return ()
     if observed.index is None:
         return tuple(_registration(s))
@@ -67,6 +68,8 @@ def wake_at(index: RagIndex, observed: Observed, now: datetime, limits: Limits |
     s = Situation(index, observed, now, limits or Limits())
     if index.deleting or s.paused or not s.database_ready or s.stalled:
         return None
+    if observed.database.full:
+        return now + _LOOK_FOR_ROOM
     times = [_droppable_at(s, revision) for revision in observed.in_state(RevisionState.DROPPING)]
     if not index.spec.suspend and not observed.runs.under_way:
         if s.retry_at is not None:

@@ -78,6 +78,20 @@ def status_of_unreadable(
     return before.model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
+def status_on_full_disk(status: RagIndexStatus, now: datetime) -> RagIndexStatus:
+    """What was written last, beside what cannot be written down for want of room."""
+    said = {
+        ConditionType.DATABASE_REACHABLE: no(Reason.DATABASE_FULL),
+        ConditionType.DEGRADED: yes(Reason.DATABASE_FULL),
+    }
+    progressing = status.condition(ConditionType.PROGRESSING)
+    if progressing is not None and progressing.status == "True":
+        said[ConditionType.PROGRESSING] = no(Reason.DATABASE_FULL)
+    stamped = {c.type: c for c in stamp(said, status.conditions, status.observed_generation or 0, now)}
+    conditions = tuple(stamped.pop(condition.type, condition) for condition in status.conditions)
+    return status.model_copy(update={"conditions": (*conditions, *stamped.values())})
+
+
 def worth_writing(
     written: RagIndexStatus | None, wanted: RagIndexStatus, written_at: datetime | None, now: datetime
 ) -> bool:

@@ -21,7 +21,7 @@ from ragindex_core.errors import (
     Throttled,
     Unavailable,
 )
-from ragindex_db.engine import DatabaseUnavailable
+from ragindex_db.engine import DatabaseFull, DatabaseUnavailable
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,14 @@ def test_each_error_has_its_status(error: Exception, status: int) -> None:
 @pytest.mark.parametrize("error", [ValueError("password=x"), Misconfigured("password=x")])
 def test_what_was_not_meant_for_the_caller_is_not_told(error: Exception) -> None:
     assert "password" not in str(translate(error).body("/v1", "id"))
+
+
+def test_a_full_disk_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    problem = told(DatabaseFull("could not extend file base/5/16800", 5), "r-1")
+    assert problem.detail == "the disk of the database is full: nothing can be written until there is room"
+    assert problem.kind.status == 503
+    [record] = caplog.records
+    assert "16800" in record.__dict__["reason"]
 
 
 @pytest.mark.parametrize(

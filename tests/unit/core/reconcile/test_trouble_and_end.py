@@ -96,6 +96,26 @@ def test_a_database_that_takes_no_writes_still_answers(world: World, an_index: M
     assert world.says(index, ConditionType.DATABASE_REACHABLE) == "False/ReadOnlyDatabase"
 
 
+def test_a_full_disk_holds_up_all_work_and_no_query(world: World, an_index: Make) -> None:
+    index = an_index()
+    world.settle(index)
+    world.database = DatabaseState(full=True)
+    changed = an_index(generation=2, chunking={"maxTokens": 200})
+    assert world.reconcile(changed) == ()
+    assert world.says(index, ConditionType.READY) == "True/Serving"
+    assert world.says(index, ConditionType.DATABASE_REACHABLE) == "False/DatabaseFull"
+    assert world.says(index, ConditionType.DEGRADED) == "True/DatabaseFull"
+    assert world.says(changed, ConditionType.PROGRESSING) == "False/DatabaseFull"
+    world.database = DatabaseState()
+    assert world.reconcile(changed) != (), "it goes on by itself"
+
+
+def test_a_full_disk_keeps_no_index_from_being_dropped(world: World, an_index: Make) -> None:
+    world.settle(an_index(deletionPolicy="Delete"))
+    world.database = DatabaseState(full=True)
+    assert world.reconcile(an_index(deletionPolicy="Delete", deleted=True)) == (a.DropIndex(),)
+
+
 def test_retain_keeps_the_data_and_lets_the_object_go(world: World, an_index: Make) -> None:
     world.settle(an_index())
     assert world.reconcile(an_index(deleted=True)) == (a.RetainIndex(), a.ReleaseObject())
