@@ -1,4 +1,9 @@
-"""Run by alembic: one migration at a time, and none that waits long for a lock while others serve traffic."""
+"""Run by alembic: one migration at a time, and none that waits long for a lock while others serve traffic.
+
+A migration changes one table that traffic uses, by what takes no time: a column with a constant default, a constraint
+that is not validated, a setting. An index is made CONCURRENTLY in an autocommit block that sets lock_timeout to 0, for
+it waits for all transactions and holds nobody up; what a broken attempt left of it is dropped there first.
+"""
 
 from __future__ import annotations
 
