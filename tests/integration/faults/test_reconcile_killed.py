@@ -75,6 +75,10 @@ LIFE = {
 }
 
 
+_CREATE = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+_DROP = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+
+
 class Lives:
     """Databases and the process that lives stages on them."""
 
@@ -104,16 +108,16 @@ class Lives:
             shutil.copytree(of.outside, outside)
             (outside / "points").unlink()
             (outside / "released").unlink(missing_ok=True)
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, of.url.rpartition("/")[2] if of else self._template)
+        self._run(_CREATE, name, of.url.rpartition("/")[2] if of else self._template)
         return f"{self._server_url}/{name}", outside
 
     def drop(self, stage: Stage) -> None:
-        self._run("DROP DATABASE {} WITH (FORCE)", stage.url.rpartition("/")[2])
+        self._run(_DROP, stage.url.rpartition("/")[2])
         shutil.rmtree(stage.outside)
 
-    def _run(self, statement: str, *names: str) -> None:
+    def _run(self, statement: sql.SQL, *names: str) -> None:
         with psycopg.connect(f"{self._server_url}/postgres", autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+            connection.execute(statement.format(*map(sql.Identifier, names)))
 
     def close(self) -> None:
         assert self._process.stdin is not None
