@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TypeVar
-
-from sqlalchemy import event
+from typing import TypeVar
 
 from ragindex_core.evaluation import percentile
-from ragindex_db.engine import Database
 
 T = TypeVar("T")
 
@@ -47,36 +43,3 @@ def each(function: Callable[[T], object], items: Iterable[T]) -> Times:
         function(item)
         found.append((perf_counter() - started) * 1000)
     return Times(found)
-
-
-@dataclass(slots=True)
-class SqlClock:
-    """Milliseconds that the driver spent on statements: sending, waiting, receiving."""
-
-    milliseconds: float = 0.0
-    _started: float = field(default=0.0)
-
-    def taken(self) -> float:
-        """Since it was asked last."""
-        spent, self.milliseconds = self.milliseconds, 0.0
-        return spent
-
-
-@contextmanager
-def sql_clock(database: Database) -> Iterator[SqlClock]:
-    """For one thread."""
-    clock = SqlClock()
-
-    def before(*_: Any) -> None:
-        clock._started = perf_counter()
-
-    def after(*_: Any) -> None:
-        clock.milliseconds += (perf_counter() - clock._started) * 1000
-
-    event.listen(database.engine, "before_cursor_execute", before)
-    event.listen(database.engine, "after_cursor_execute", after)
-    try:
-        yield clock
-    finally:
-        event.remove(database.engine, "before_cursor_execute", before)
-        event.remove(database.engine, "after_cursor_execute", after)

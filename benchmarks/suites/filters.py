@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks import corpus, rivals, timing, truth
+from benchmarks.asking import Asker, asker
 from benchmarks.corpus import Query, Selection, as_numbers
 from benchmarks.results import Bars, Figure, Outcome, at_least, at_most
 from benchmarks.rivals import EF_SEARCH, TOP_K, Rival
@@ -16,7 +17,7 @@ from benchmarks.stage import USUAL, USUAL_QUICK, Index, Stage, number_of, say
 from benchmarks.timing import Times
 from ragindex_core.filters import FilterField
 from ragindex_core.object.spec import RetrievalMode
-from ragindex_db import search
+from ragindex_db import serving
 from ragindex_db.search import SearchRequest
 
 _ALL_SEEN = 10_000  # with so many matching passages or fewer, nothing may be missed
@@ -69,8 +70,8 @@ def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Qu
     answers: dict[int, list[int]] = {}
     ours: list[float] = []
     theirs: list[float] = []
-    with rival.asked(stage) as ask_rival:
-        ask = _asking(stage, index, queries, selection)
+    with rival.asked(stage) as ask_rival, asker(stage) as database:
+        ask = _asking(database, index, queries, selection)
         for number in numbers:
             answers[number] = ask(number)
         for _ in range(_ROUNDS):
@@ -95,10 +96,11 @@ def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Qu
     return found
 
 
-def _asking(stage: Stage, index: Index, queries: Sequence[Query], selection: Selection) -> Callable[[int], list[int]]:
-    """RagIndex's search from Python, in a transaction of its own, as the service runs it."""
+def _asking(
+    database: Asker, index: Index, queries: Sequence[Query], selection: Selection
+) -> Callable[[int], list[int]]:
+    """RagIndex's own search, from the query's number."""
     expression = FilterField.model_validate(selection.wire).expression()
-    engine = stage.database.engine.execution_options(isolation_level="REPEATABLE READ")
 
     def ask(number: int) -> list[int]:
         request = SearchRequest(
@@ -111,9 +113,8 @@ def _asking(stage: Stage, index: Index, queries: Sequence[Query], selection: Sel
             ef_search=EF_SEARCH,
             has_index=True,
         )
-        with engine.begin() as connection:
-            hits = search.search(connection, request).hits
-        return [number_of(hit.chunk.document.uri, hit.chunk.span.start) for hit in hits]
+        [result] = database.ask(serving.search_all, [request])
+        return [number_of(hit.chunk.document.uri, hit.chunk.span.start) for hit in result.hits]
 
     return ask
 

@@ -12,7 +12,7 @@ from benchmarks.service import running
 from benchmarks.stage import USUAL, USUAL_QUICK, Stage, say
 
 _TOP_K = 10
-_QUERIES = 1000
+_QUERIES = 300
 _MODES = ("vector", "keyword", "hybrid")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from benchmarks import corpus, timing, writers
+from benchmarks.asking import asker
 from benchmarks.results import Figure, Lines, Outcome, Series, at_least, at_most
 from benchmarks.stage import Index, Stage, pieces, say
 from benchmarks.suites import scifact
@@ -108,15 +109,13 @@ def _fill(stage: Stage, index: Index, first: int, end: int) -> None:
 
 def _asked(stage: Stage, index: Index, questions: Sequence[KeywordQuery]) -> Times:
     """Each twice, the second time by the clock."""
-    found = []
-    with stage.database.begin() as connection, timing.sql_clock(stage.database) as clock:
-        for again in (False, True):
-            for question in questions:
-                clock.taken()
-                keyword.search(connection, index.tables.keyword, question, _LIMIT)
-                if again:
-                    found.append(clock.taken())
-    return Times(found)
+    with asker(stage) as database:
+
+        def ask(question: KeywordQuery) -> None:
+            database.ask(keyword.search, index.tables.keyword, question, _LIMIT)
+
+        timing.each(ask, questions)
+        return timing.each(ask, questions)
 
 
 def _size(stage: Stage, index: Index) -> int:

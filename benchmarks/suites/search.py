@@ -17,7 +17,7 @@ from benchmarks.service import running
 from benchmarks.stage import USUAL, USUAL_QUICK, Stage, number_of, say
 
 _CLIENTS = 8
-_QUERIES = 2000
+_QUERIES = 1000
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
