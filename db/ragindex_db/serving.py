@@ -9,11 +9,10 @@ import sqlalchemy as sa
 
 from ragindex_core.analysis import KeywordQuery
 from ragindex_core.errors import Gone
-from ragindex_db import indexes, revisions
+from ragindex_db import indexes, keyword, revisions
 from ragindex_db.compiled import Reader
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.indexes import IndexRow
-from ragindex_db.keyword.question import Shape, parameters, question, shape_of
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.schema import contents, documents
 from ragindex_db.search import SearchRequest, SearchResult, StoredChunk, search
@@ -63,11 +62,7 @@ def search_all(connection: Reader, requests: Sequence[SearchRequest]) -> list[Se
 
 def term_weights(connection: Reader, tables: RevisionTables, query: KeywordQuery) -> dict[str, float]:
     """The idf of each term of the question: how telling it is in this revision."""
-    if not query.terms:
-        return {}
-    asked = question(tables.keyword, Shape(shape_of(query).size))
-    idfs = connection.execute(sa.select(asked.facts.c.idfs), parameters(query)).scalar_one()
-    return dict(zip(query.terms, idfs, strict=False))
+    return dict(zip(query.terms, keyword.facts(connection, tables.keyword, query).idfs, strict=True))
 
 
 def verified(connection: Reader, chunks: Sequence[StoredChunk]) -> set[int]:

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from ragindex_db.keyword.seal import SealResult, seal
-from ragindex_db.keyword.search import Evidence, Hit, Statistics, evidence, score, search, statistics
+from ragindex_db.keyword.search import (
+    Evidence,
+    Facts,
+    Hit,
+    Ranking,
+    Statistics,
+    evidence,
+    facts,
+    rank,
+    score,
+    search,
+    statistics,
+)
 from ragindex_db.keyword.tables import KeywordTables, keyword_tables
 from ragindex_db.keyword.write import ChunkTerms, delete_chunks, delete_documents, write
 
 __all__ = [
     "ChunkTerms",
     "Evidence",
+    "Facts",
     "Hit",
     "KeywordTables",
+    "Ranking",
     "SealResult",
     "Statistics",
     "delete_chunks",
     "delete_documents",
     "evidence",
+    "facts",
     "keyword_tables",
+    "rank",
     "score",
     "seal",
     "search",

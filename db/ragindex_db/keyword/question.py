@@ -1,10 +1,11 @@
 """What every statement of the keyword arm begins with: the terms asked for, how often they stand where, and from that
 their weights, all counted in the snapshot that is ranked.
+
+The terms are one array, so that a statement is the same for any number of them: the server plans it once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeAlias
@@ -13,6 +14,8 @@ import sqlalchemy as sa
 from pgvector.sqlalchemy import BIT, VECTOR
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from ragindex_core import bm25
 from ragindex_core.analysis import KeywordQuery
@@ -25,32 +28,26 @@ Rows: TypeAlias = sa.FromClause
 #: The relative error of a sum of up to 64 products in single precision is below half of this.
 ROUNDING = 1e-5
 
-#: Statements are made for so many terms; shorter questions are padded. Each size is compiled once.
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-
 VECTOR_OF_SLOTS = VECTOR(SEGMENT_SLOTS)
 BITS_OF_SLOTS = BIT(SEGMENT_SLOTS)
+_IDS, _COUNTS, _WEIGHTS = (postgresql.ARRAY(of) for of in (sa.BigInteger, sa.Integer, sa.Double))
 
+#: What decides the form of a statement: of each phrase the forms it can take, each by the number of terms in a row and
+#: of extra terms.
+Shape: TypeAlias = tuple[tuple[tuple[int, int], ...], ...]
+NO_PHRASES: Shape = ()
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What decides the form of a statement: the number of terms, and of each phrase the forms it can take, each by the
-    number of terms in a row and of extra terms."""
-
-    size: int
-    phrases: tuple[tuple[tuple[int, int], ...], ...] = ()
+TERMS = sa.bindparam("terms", type_=_IDS)
+CHUNK_IDS = sa.bindparam("chunk_ids", type_=_IDS)
 
 
 def shape_of(query: KeywordQuery) -> Shape:
-    size = next(size for size in SIZES if size >= len(query.terms))
-    return Shape(size, tuple(tuple((len(f.row), len(f.extras)) for f in p.forms) for p in query.phrases))
+    return tuple(tuple((len(f.row), len(f.extras)) for f in p.forms) for p in query.phrases)
 
 
 def parameters(query: KeywordQuery) -> dict[str, object]:
     """The values that the statements of ``shape_of(query)`` take from the question."""
-    terms = [term_id(term) for term in query.terms]
-    values: dict[str, object] = {f"term_{place}": None for place in range(shape_of(query).size)}
-    values.update({f"term_{place}": term for place, term in enumerate(terms)})
+    values: dict[str, object] = {"terms": [term_id(term) for term in query.terms]}
     required: list[tuple[int, int, int, int]] = []
     for p, phrase in enumerate(query.phrases):
         for f, form in enumerate(phrase.forms):
@@ -63,17 +60,33 @@ def parameters(query: KeywordQuery) -> dict[str, object]:
     return values
 
 
-def _constant(name: str, value: float) -> Number:
-    return sa.bindparam(name, value, type_=sa.Double)
+class _Constant(sa.ColumnElement[Any]):
+    """A number that stands in the statement: as a parameter it would be sent and computed with each time."""
+
+    _traverse_internals = [("value", InternalTraversal.dp_plain_obj)]  # noqa: RUF012  as SQLAlchemy has it
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self.type = sa.Integer() if isinstance(value, int) else sa.Double()
 
 
-SATURATION = _constant("saturation", bm25.K1 + 1)
-_NORM_ATZERO = _constant("norm_at_zero", bm25.K1 * (1 - bm25.B))
-_NORM_OF_LENGTH = _constant("norm_of_length", bm25.K1 * bm25.B)
-ZERO, HALF, ONE = _constant("zero", 0.0), _constant("half", 0.5), _constant("one", 1.0)
-CERTAIN, POSSIBLE = _constant("certain", 1 - ROUNDING), _constant("possible", 1 - 2 * ROUNDING)
-NO_OFFSET = sa.bindparam("no_offset", 0, type_=sa.BigInteger)
-JUST_ONE = sa.bindparam("just_one", 1, type_=sa.BigInteger)
+@compiles(_Constant)
+def _written(constant: _Constant, _compiler: object, **_: Any) -> str:
+    return repr(constant.value)
+
+
+def number(value: float) -> Number:
+    constant = _Constant(value)
+    # Written out, a fraction is a decimal number to PostgreSQL.
+    return constant if isinstance(value, int) else sa.cast(constant, sa.Double)
+
+
+SATURATION = number(bm25.K1 + 1)
+_NORM_AT_ZERO = number(bm25.K1 * (1 - bm25.B))
+_NORM_OF_LENGTH = number(bm25.K1 * bm25.B)
+ZERO, HALF, ONE = number(0.0), number(0.5), number(1.0)
+CERTAIN, POSSIBLE = number(1 - ROUNDING), number(1 - 2 * ROUNDING)
+NO_OFFSET, JUST_ONE = number(0), number(1)
 
 
 def double(value: Number) -> Number:
@@ -85,15 +98,10 @@ def calculate(left: Number, operator: str, right: Number) -> Number:
     return left.op(operator, return_type=sa.Double())(right)
 
 
-def array_of(*values: Number, of: Any) -> Number:
-    return sa.type_coerce(postgresql.array(values), postgresql.ARRAY(of))
-
-
 def filled_vector(value: Number) -> Number:
     """A vector with ``value`` in every slot."""
-    return sa.cast(
-        sa.func.array_fill(sa.cast(value, sa.REAL), array_of(sa.literal(SEGMENT_SLOTS), of=sa.Integer)), VECTOR_OF_SLOTS
-    )
+    slots = sa.type_coerce(postgresql.array([number(SEGMENT_SLOTS)]), _COUNTS)
+    return sa.cast(sa.func.array_fill(sa.cast(value, sa.REAL), slots), VECTOR_OF_SLOTS)
 
 
 def materialized(select: sa.Select[Any], name: str) -> sa.CTE:
@@ -108,7 +116,7 @@ def fenced(select: sa.Select[*tuple[Any, ...]], name: str) -> sa.FromClause:
 
 def numbers(count: int, name: str) -> sa.TableValuedAlias:
     """0 to ``count`` - 1 as rows."""
-    series = sa.func.generate_series(0, count - 1).table_valued(sa.column("n", sa.Integer), name=name)
+    series = sa.func.generate_series(number(0), number(count - 1)).table_valued(sa.column("n", sa.Integer), name=name)
     return series.render_derived()
 
 
@@ -122,38 +130,32 @@ class Question:
 
     tables: KeywordTables
     shape: Shape
-    terms: tuple[Number, ...]
     head: sa.CTE
     asked: sa.CTE
     postings: sa.CTE
     facts: sa.CTE
 
-    def frequencies(self, rows: Rows) -> list[Number]:
-        return [rows.c[f"frequency_{place}"] for place in range(self.shape.size)]
-
     def score(self, rows: Rows) -> Number:
-        """BM25 of rows with ``length`` and frequencies, by the steps of ``ragindex_core.bm25``."""
+        """BM25 of rows with ``length`` and ``frequencies``, by the steps of ``ragindex_core.bm25``."""
         relative = calculate(calculate(_NORM_OF_LENGTH, "*", rows.c.length), "/", self.facts.c.average)
-        norm = calculate(_NORM_ATZERO, "+", relative)
-        total = ZERO
-        for place, frequency in enumerate(self.frequencies(rows), start=1):
-            counted = double(frequency)
-            impact = calculate(calculate(counted, "*", SATURATION), "/", calculate(counted, "+", norm))
-            share = calculate(self.facts.c.idfs[place], "*", impact)
-            total = calculate(total, "+", sa.func.coalesce(share, ZERO))
-        return total
+        norm = calculate(_NORM_AT_ZERO, "+", relative)
+        columns = (sa.column("frequency", sa.Integer), sa.column("idf", sa.Double))
+        term = sa.func.unnest(rows.c.frequencies, self.facts.c.idfs).table_valued(*columns).render_derived()
+        counted = double(term.c.frequency)
+        impact = calculate(calculate(counted, "*", SATURATION), "/", calculate(counted, "+", norm))
+        # Summed in the order of the terms. One that is not there has no frequency, and so no share.
+        total = sa.select(sa.func.sum(calculate(term.c.idf, "*", impact), type_=sa.Double)).select_from(term)
+        return sa.func.coalesce(total.scalar_subquery(), ZERO)
 
 
-def frequency_columns(tables: KeywordTables, terms: Sequence[Number]) -> list[Number]:
-    """How often each term stands in a row of ``terms``; NULL when it does not."""
+def frequencies(tables: KeywordTables) -> Number:
+    """How often each of the terms stands in a row of ``terms``; NULL when it does not."""
     row = tables.terms.c
-    return [
-        # Looking whether the term is there at all is twice as fast as asking where, and mostly it is not.
-        sa.case(
-            (term == sa.any_(row.terms), sa.func.get_byte(row.frequencies, sa.func.array_position(row.terms, term) - 1))
-        ).label(f"frequency_{place}")
-        for place, term in enumerate(terms)
-    ]
+    term = sa.func.unnest(TERMS).table_valued(sa.column("term", sa.BigInteger)).render_derived()
+    frequency = sa.func.get_byte(row.frequencies, sa.func.array_position(row.terms, term.c.term) - JUST_ONE)
+    # Looking whether the term is there at all is twice as fast as asking where, and mostly it is not.
+    each = sa.select(sa.case((term.c.term == sa.any_(row.terms), frequency))).select_from(term)
+    return sa.func.array(each.scalar_subquery(), type_=_COUNTS)
 
 
 def holds_phrases(tables: KeywordTables, shape: Shape) -> Number:
@@ -161,13 +163,13 @@ def holds_phrases(tables: KeywordTables, shape: Shape) -> Number:
     row = tables.terms.c
 
     def character(name: str) -> Number:
-        number = sa.func.array_position(row.terms, sa.bindparam(name, type_=sa.BigInteger))
+        place = sa.func.array_position(row.terms, sa.bindparam(name, type_=sa.BigInteger))
         # A term that is not in the chunk has no number; LEAST passes over it.
-        return sa.func.chr(sa.func.least(number + (FIRST_CHARACTER - 1), NO_CHARACTER), type_=sa.Text)
+        return sa.func.chr(sa.func.least(place + number(FIRST_CHARACTER - 1), number(NO_CHARACTER)), type_=sa.Text)
 
     def form(p: int, f: int, length: int, extras: int) -> Number:
         wanted = reduce(lambda text, c: text + c, [character(f"row_{p}_{f}_{place}") for place in range(length)])
-        there = sa.func.strpos(row.row, wanted) > 0
+        there = sa.func.strpos(row.row, wanted) > number(0)
         beside = [
             sa.bindparam(f"extra_{p}_{f}_{place}", type_=sa.BigInteger) == sa.any_(row.terms) for place in range(extras)
         ]
@@ -175,7 +177,7 @@ def holds_phrases(tables: KeywordTables, shape: Shape) -> Number:
 
     return sa.and_(
         sa.true(),
-        *[sa.or_(*[form(p, f, *sizes) for f, sizes in enumerate(forms)]) for p, forms in enumerate(shape.phrases)],
+        *[sa.or_(*[form(p, f, *sizes) for f, sizes in enumerate(forms)]) for p, forms in enumerate(shape)],
     )
 
 
@@ -192,22 +194,20 @@ def posting_row(tables: KeywordTables, term: Number) -> tuple[sa.FromClause, Num
     return row, sa.func.array_position(row.c.terms, term)
 
 
-def question(tables: KeywordTables, shape: Shape, *, impacts: bool = False) -> Question:
+def question(tables: KeywordTables, shape: Shape = NO_PHRASES, *, impacts: bool = False) -> Question:
     """``impacts``: whether the postings are to hold their vectors, which are not needed to score given chunks."""
-    terms = tuple(sa.bindparam(f"term_{place}", type_=sa.BigInteger) for place in range(shape.size))
-    array = array_of(*terms, of=sa.BigInteger)
     unsealed = fenced(
         sa.select(
             tables.terms.c.document_id,
             tables.terms.c.length,
             holds_phrases(tables, shape).label("phrased"),
-            *frequency_columns(tables, terms),
+            frequencies(tables).label("frequencies"),
         ).where(tables.terms.c.chunk_id == tables.head.c.chunk_id),
         "unsealed",
     )
     head = materialized(sa.select(tables.head.c.chunk_id, unsealed).join_from(tables.head, unsealed, sa.true()), "head")
     unnested = (
-        sa.func.unnest(array).table_valued(sa.column("term", sa.BigInteger), with_ordinality="place").render_derived()
+        sa.func.unnest(TERMS).table_valued(sa.column("term", sa.BigInteger), with_ordinality="place").render_derived()
     )
     asked = materialized(sa.select(unnested.c.term, unnested.c.place), "asked")
     row, found = posting_row(tables, asked.c.term)
@@ -222,42 +222,47 @@ def question(tables: KeywordTables, shape: Shape, *, impacts: bool = False) -> Q
         .where(asked.c.term == sa.any_(row.c.terms))
     )
     postings_cte = materialized(postings, "postings")
-    return Question(tables, shape, terms, head, asked, postings_cte, _facts(tables, shape, head, asked, postings_cte))
+    return Question(tables, shape, head, asked, postings_cte, _facts(tables, head, asked, postings_cte))
 
 
-def _facts(tables: KeywordTables, shape: Shape, head: sa.CTE, asked: sa.CTE, postings: sa.CTE) -> sa.CTE:
-    counted = sa.select(
-        sa.func.count().label("chunks"),
-        sa.func.avg(head.c.length).label("average"),
-        array_of(*[sa.func.count(head.c[f"frequency_{place}"]) for place in range(shape.size)], of=sa.BigInteger).label(
-            "containing"
-        ),
-    ).cte("head_counts")
+def _facts(tables: KeywordTables, head: sa.CTE, asked: sa.CTE, postings: sa.CTE) -> sa.CTE:
+    unsealed = sa.select(sa.func.count().label("chunks"), sa.func.avg(head.c.length).label("average")).cte("unsealed")
     sealed = sa.select(
-        sa.func.coalesce(sa.func.sum(tables.segment.c.slots), 0).label("chunks"),
+        sa.func.coalesce(sa.func.sum(tables.segment.c.slots), number(0)).label("chunks"),
         sa.func.max(tables.segment.c.average_length).label("average"),
-    ).cte("sealed_counts")
-    by_term = (
-        sa.select(postings.c.term, sa.func.sum(postings.c.chunks).label("containing"))
-        .group_by(postings.c.term)
-        .cte("sealed_containing")
+    ).cte("sealed")
+    columns = sa.func.unnest(head.c.frequencies).table_valued(
+        sa.column("frequency", sa.Integer), with_ordinality="place"
     )
-    containing = double(sa.func.coalesce(by_term.c.containing, 0) + counted.c.containing[asked.c.place])
-    chunks = double(sealed.c.chunks + counted.c.chunks)
+    term = columns.render_derived()
+    in_head = (
+        sa.select(term.c.place, sa.func.count(term.c.frequency).label("chunks"))
+        .select_from(head.join(term, sa.true()))
+        .group_by(term.c.place)
+        .cte("in_head")
+    )
+    in_segments = (
+        sa.select(postings.c.term, sa.func.sum(postings.c.chunks).label("chunks"))
+        .group_by(postings.c.term)
+        .cte("in_segments")
+    )
+    containing = double(
+        sa.func.coalesce(in_segments.c.chunks, number(0)) + sa.func.coalesce(in_head.c.chunks, number(0))
+    )
+    chunks = double(sealed.c.chunks + unsealed.c.chunks)
     others = calculate(calculate(chunks, "-", containing), "+", HALF)
     odds = calculate(others, "/", calculate(containing, "+", HALF))
     idf = sa.func.ln(calculate(ONE, "+", odds))
-    average = sa.func.greatest(sa.func.coalesce(sealed.c.average, double(counted.c.average)), ONE)
+    average = sa.func.greatest(sa.func.coalesce(sealed.c.average, double(unsealed.c.average)), ONE)
     return materialized(
         sa.select(
-            sa.type_coerce(
-                sa.func.array_agg(aggregate_order_by(idf, asked.c.place)), postgresql.ARRAY(sa.Double)
-            ).label("idfs"),
+            sa.type_coerce(sa.func.array_agg(aggregate_order_by(idf, asked.c.place)), _WEIGHTS).label("idfs"),
             sa.func.max(average).label("average"),
         )
         .select_from(asked)
-        .join(by_term, by_term.c.term == asked.c.term, isouter=True)
-        .join(counted, sa.true())
+        .join(in_segments, in_segments.c.term == asked.c.term, isouter=True)
+        .join(in_head, in_head.c.place == asked.c.place, isouter=True)
+        .join(unsealed, sa.true())
         .join(sealed, sa.true()),
         "facts",
     )

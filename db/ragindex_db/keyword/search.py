@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection
 
 from ragindex_core import bm25
 from ragindex_core.analysis import KeywordQuery
 from ragindex_db.compiled import Reader
 from ragindex_db.keyword import statements
-from ragindex_db.keyword.question import Shape, parameters, shape_of
+from ragindex_db.keyword.question import parameters, shape_of
 from ragindex_db.keyword.tables import KeywordTables
 
 #: Up to so many visible chunks are scored one by one.
@@ -24,12 +24,35 @@ _SPARE_CANDIDATES = 8
 _MORE_CANDIDATES = 8
 # When more chunks are visible, so many times the limit of the best of all chunks are asked whether they are.
 _BEST_OF_ALL = (4, 32)
+_ANY_NUMBER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     chunk_id: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What makes a score of how often the terms of a question stand in a chunk: their weights, in their order, and the
+    average length."""
+
+    idfs: Sequence[float] = ()
+    average: float = 1.0
+
+    def score(self, length: int, frequencies: Sequence[int | None]) -> float:
+        """BM25, the very number that ``search`` orders a chunk by."""
+        matching = [(idf, frequency) for idf, frequency in zip(self.idfs, frequencies, strict=True) if frequency]
+        return bm25.score(matching, length, self.average)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """``facts``: as they were for the whole of the revision when these were found."""
+
+    hits: list[Hit] = field(default_factory=list)
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +78,7 @@ class Statistics:
 
 
 def search(
-    connection: Reader,
+    reader: Reader,
     tables: KeywordTables,
     query: KeywordQuery,
     limit: int,
@@ -64,74 +87,88 @@ def search(
     """The ``limit`` chunks with the highest BM25, equal ones by id; fewer only when fewer match.
 
     A chunk matches when it holds a term of the question and all of its phrases. ``within`` selects the ids of the
-    documents that may be found; None means all.
+    documents that may be found, each once; None means all.
     """
+    return rank(reader, tables, query, limit, within).hits
+
+
+def rank(
+    reader: Reader,
+    tables: KeywordTables,
+    query: KeywordQuery,
+    limit: int,
+    within: sa.Select[Any] | None = None,
+) -> Ranking:
+    """The same, with the facts that others can be scored by."""
     if not query.terms or limit < 1:
-        return []
+        return Ranking()
+    values = {**parameters(query), "limit": limit}
     if within is None:
-        return _best_of_all(connection, tables, query, limit)
-    some = _visible_chunks(connection, tables, within, MOST_SCORED_SINGLY + 1)
-    if len(some) > MOST_SCORED_SINGLY:
-        for times in _BEST_OF_ALL:
-            hits = _visible_of_best(connection, tables, query, limit, limit * times, within)
-            if hits is not None:
-                return hits
-        some = _visible_chunks(connection, tables, within, None)
-    values = {**parameters(query), "chunk_ids": some, "limit": limit}
-    return _hits(connection.execute(statements.ranked_among(tables, shape_of(query)), values).all())
+        return _best_of_all(reader, tables, query, values, limit)
+    statement = statements.ranked_within(tables, shape_of(query), within)
+    chunks, ranking = _read(reader.execute(statement, {**values, "most": MOST_SCORED_SINGLY}).all())
+    if chunks <= MOST_SCORED_SINGLY:
+        return ranking
+    for times in _BEST_OF_ALL:
+        found = _visible_of_best(reader, tables, query, limit, limit * times, within)
+        if found is not None:
+            return found
+    return _read(reader.execute(statement, {**values, "most": _ANY_NUMBER}).all())[1]
 
 
-def _best_of_all(connection: Reader, tables: KeywordTables, query: KeywordQuery, limit: int) -> list[Hit]:
-    statement, values = statements.ranked(tables, shape_of(query)), {**parameters(query), "limit": limit}
+def _best_of_all(
+    reader: Reader, tables: KeywordTables, query: KeywordQuery, values: Mapping[str, Any], limit: int
+) -> Ranking:
+    statement = statements.ranked(tables, shape_of(query))
     want = limit + _SPARE_CANDIDATES
     while True:
-        limits, *best = connection.execute(statement, {**values, "want": want}).all()
-        if len(best) == limit or limits.score == 0:
-            return _hits(best)
+        threshold, ranking = _read(reader.execute(statement, {**values, "want": want}).all())
+        if len(ranking.hits) == limit or threshold == 0:
+            return ranking
         want *= _MORE_CANDIDATES
 
 
 def _visible_of_best(
-    connection: Reader, tables: KeywordTables, query: KeywordQuery, limit: int, want: int, within: sa.Select[Any]
-) -> list[Hit] | None:
+    reader: Reader, tables: KeywordTables, query: KeywordQuery, limit: int, want: int, within: sa.Select[Any]
+) -> Ranking | None:
     """None when the ``want`` best of all chunks hold too few visible ones to be sure."""
     statement = statements.ranked(tables, shape_of(query))
-    values = {**parameters(query), "limit": None, "want": want}
-    limits, *best = connection.execute(statement, values).all()
-    documents = sorted({row.document_id for row in best})
-    column = within.subquery("within").c[0]
-    among = sa.select(column).where(column == sa.any_(sa.literal(documents, ARRAY(sa.BigInteger))))
-    visible = set(connection.execute(among).scalars())
-    hits = _hits([row for row in best if row.document_id in visible][:limit])
-    return hits if len(hits) == limit or limits.score == 0 else None
+    first, *best = reader.execute(statement, {**parameters(query), "limit": None, "want": want}).all()
+    documents = {"document_ids": sorted({row.document_id for row in best})}
+    visible = set(reader.execute(statements.among(within), documents).scalars())
+    found = [row for row in best if row.document_id in visible][:limit]
+    return _read([first, *found])[1] if len(found) == limit or first.score == 0 else None
 
 
-def _visible_chunks(connection: Reader, tables: KeywordTables, within: sa.Select[Any], most: int | None) -> list[int]:
-    terms = tables.terms
-    return list(
-        connection.execute(sa.select(terms.c.chunk_id).where(terms.c.document_id.in_(within)).limit(most)).scalars()
-    )
+def _read(rows: Sequence[Any]) -> tuple[float, Ranking]:
+    """What the first row tells, and the others."""
+    first, *best = rows
+    facts = Facts(first.idfs, first.average) if first.idfs is not None else Facts()
+    return first.score, Ranking([Hit(row.chunk_id, row.score) for row in best], facts)
 
 
-def _hits(rows: Sequence[sa.Row[Any]]) -> list[Hit]:
-    return [Hit(row.chunk_id, row.score) for row in rows]
+def facts(reader: Reader, tables: KeywordTables, query: KeywordQuery) -> Facts:
+    """What the terms of the question weigh in this revision."""
+    if not query.terms:
+        return Facts()
+    row = reader.execute(statements.facts(tables), parameters(query)).one()
+    return Facts(row.idfs, row.average)
 
 
 def evidence(
-    connection: Reader, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]
+    reader: Reader, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]
 ) -> dict[int, Evidence]:
     """What speaks for each of ``chunk_ids``; one that is not there, or has no term of the question, has 0 and 0."""
     found = dict.fromkeys(chunk_ids, Evidence(0.0, 0.0))
     terms = query.terms
     if not terms or not chunk_ids:
         return found
-    values = {**parameters(query), "chunk_ids": list(chunk_ids)}
-    statement = statements.evidence(tables, Shape(shape_of(query).size))
-    for chunk_id, length, frequencies, idfs, average in connection.execute(statement, values):
-        idf_of = dict(zip(terms, idfs, strict=False))
-        present = {term for term, frequency in zip(terms, frequencies, strict=False) if frequency}
-        matching = [(idf, frequency) for idf, frequency in zip(idfs, frequencies, strict=True) if frequency is not None]
-        found[chunk_id] = Evidence(bm25.score(matching, length, average), _coverage(query, idf_of, present))
+    known = facts(reader, tables, query)
+    idf_of = dict(zip(terms, known.idfs, strict=True))
+    values = {"terms": parameters(query)["terms"], "chunk_ids": list(chunk_ids)}
+    for chunk_id, length, frequencies in reader.execute(statements.counted(tables), values):
+        present = {term for term, frequency in zip(terms, frequencies, strict=True) if frequency}
+        found[chunk_id] = Evidence(known.score(length, frequencies), _coverage(query, idf_of, present))
     return found
 
 
@@ -142,12 +179,12 @@ def _coverage(query: KeywordQuery, idf_of: dict[str, float], present: set[str]) 
     return sum(weight for weight, word in weights if present & set(word)) / total if total > 0 else 0.0
 
 
-def score(connection: Reader, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]) -> dict[int, float]:
+def score(reader: Reader, tables: KeywordTables, query: KeywordQuery, chunk_ids: Sequence[int]) -> dict[int, float]:
     """BM25 of each of ``chunk_ids``, the very number that ``search`` would order it by; 0 when no term matches."""
-    return {chunk_id: shown.score for chunk_id, shown in evidence(connection, tables, query, chunk_ids).items()}
+    return {chunk_id: shown.score for chunk_id, shown in evidence(reader, tables, query, chunk_ids).items()}
 
 
-def statistics(connection: Reader, tables: KeywordTables) -> Statistics:
+def statistics(connection: Connection, tables: KeywordTables) -> Statistics:
     terms, head, segment = tables.terms, tables.head, tables.segment
 
     def one(value: sa.ColumnElement[Any], table: sa.Table) -> sa.ScalarSelect[Any]:

@@ -1,7 +1,7 @@
 """The candidates that the segments offer, found by adding vectors.
 
 The impacts of the terms in 960 slots, weighted and added in single precision, tell every slot's score but for
-``ROUNDING``. A threshold is sought by halving that at least ``want`` slots pass and not many more.
+``ROUNDING``. A threshold is sought that at least ``want`` slots pass and not many more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from sqlalchemy.dialects import postgresql
 
 from ragindex_db.keyword.question import (
     BITS_OF_SLOTS,
-    HALF,
     NO_OFFSET,
     POSSIBLE,
     SATURATION,
@@ -25,15 +24,20 @@ from ragindex_db.keyword.question import (
     fenced,
     filled_vector,
     materialized,
+    number,
     numbers,
     posting_row,
 )
 from ragindex_db.keyword.tables import SEGMENT_SLOTS
 
-# Halving ends after so many steps, or when few more slots pass than are wanted: a step costs about what reading sixty
-# candidates at 500,000 chunks does, and next to nothing at 5,000.
+# The search for the threshold ends after so many steps, or when few more slots pass than are wanted: a step costs about
+# what reading sixty candidates at 500,000 chunks does, and next to nothing at 5,000.
 _MOST_STEPS = 20
 _EXCESS = 1.3
+# It aims between the two, and never so near to what it knows already that it would hardly move.
+_AIM = 1.12
+_EDGE = 0.05
+_NEARLY_NONE = 0.02
 
 # A segment's slots are looked through in pieces, so that a segment with one candidate costs little.
 _PIECE = 40
@@ -52,7 +56,7 @@ def slot_scores(q: Question) -> sa.CTE:
         .join_from(q.postings, weights, weights.c.term == q.postings.c.term)
         .group_by(q.postings.c.segment_id)
     )
-    if not q.shape.phrases:
+    if not q.shape:
         return materialized(scores, "slots")
     plain, eligible = scores.subquery("plain"), _eligible(q)
     return materialized(
@@ -90,7 +94,7 @@ def _eligible(q: Question) -> sa.Subquery:
     return (
         sa.select(phrase.c.segment_id, sa.func.bit_and(phrase.c.bits, type_=BITS_OF_SLOTS).label("bits"))
         .group_by(phrase.c.segment_id)
-        .having(sa.func.count() == len(q.shape.phrases))
+        .having(sa.func.count() == number(len(q.shape)))
         .subquery("eligible")
     )
 
@@ -107,35 +111,38 @@ def threshold(q: Question, slots: sa.CTE) -> sa.CTE:
     want = sa.bindparam("want", type_=sa.BigInteger)
 
     def passing(cut: Number | None) -> Number:
-        return sa.func.coalesce(sa.func.sum(sa.func.bit_count(_passing(slots, cut))), 0)
+        return sa.func.coalesce(sa.func.sum(sa.func.bit_count(_passing(slots, cut))), number(0))
 
     idfs = sa.func.unnest(q.facts.c.idfs).table_valued(sa.column("idf", sa.Double)).render_derived()
     ceiling = sa.select(sa.func.sum(idfs.c.idf) * SATURATION).select_from(q.facts.join(idfs, sa.true()))
-    halving = sa.select(
+    search = sa.select(
         ZERO.label("low"),
         double(ceiling.scalar_subquery()).label("high"),
-        sa.cast(sa.select(passing(None)).scalar_subquery(), sa.BigInteger).label("passing"),
-        sa.literal(0).label("step"),
-    ).cte("halving", recursive=True)
-    between = calculate(calculate(halving.c.low, "+", halving.c.high), "*", HALF)
-    middle = fenced(
-        sa.select(between.label("score"), filled_vector(between).label("cut")).correlate(halving),
-        "middle",
-    )
-    counted = fenced(sa.select(sa.cast(passing(middle.c.cut), sa.BigInteger).label("passing")), "counted")
+        double(sa.select(passing(None)).scalar_subquery()).label("above_low"),
+        number(_NEARLY_NONE).label("above_high"),
+        number(0).label("step"),
+    ).cte("search", recursive=True)
+    # Scores thin out about exponentially: the cut is sought where that would leave what is wanted.
+    fall = sa.func.ln(calculate(search.c.above_low, "/", search.c.above_high))
+    wanted_fall = sa.func.ln(calculate(search.c.above_low, "/", calculate(double(want), "*", number(_AIM))))
+    share = sa.func.least(sa.func.greatest(calculate(wanted_fall, "/", fall), number(_EDGE)), number(1 - _EDGE))
+    between = calculate(search.c.low, "+", calculate(calculate(search.c.high, "-", search.c.low), "*", share))
+    middle = fenced(sa.select(between.label("score"), filled_vector(between).label("cut")).correlate(search), "middle")
+    counted = fenced(sa.select(double(passing(middle.c.cut)).label("passing")), "counted")
     enough = counted.c.passing >= want
-    halving = halving.union_all(
+    search = search.union_all(
         sa.select(
-            sa.case((enough, middle.c.score), else_=halving.c.low),
-            sa.case((enough, halving.c.high), else_=middle.c.score),
-            sa.case((enough, counted.c.passing), else_=halving.c.passing),
-            halving.c.step + 1,
+            sa.case((enough, middle.c.score), else_=search.c.low),
+            sa.case((enough, search.c.high), else_=middle.c.score),
+            sa.case((enough, counted.c.passing), else_=search.c.above_low),
+            sa.case((enough, search.c.above_high), else_=sa.func.greatest(counted.c.passing, number(_NEARLY_NONE))),
+            search.c.step + number(1),
         )
-        .select_from(halving.join(middle, sa.true()).join(counted, sa.true()))
-        .where(halving.c.step < _MOST_STEPS, halving.c.passing > want * _EXCESS)
+        .select_from(search.join(middle, sa.true()).join(counted, sa.true()))
+        .where(search.c.step < number(_MOST_STEPS), search.c.above_low > want * number(_EXCESS))
     )
     return materialized(
-        sa.select(sa.func.max(halving.c.low).label("reached")),
+        sa.select(sa.func.max(search.c.low).label("reached")),
         "threshold",
     )
 
@@ -145,23 +152,27 @@ def candidates(q: Question, slots: sa.CTE, limit: sa.CTE) -> sa.Subquery:
     cut = materialized(sa.select(filled_vector(limit.c.reached * POSSIBLE).label("cut")), "cut")
     bits = sa.select(slots.c.segment_id, _passing(slots, cut.c.cut).label("bits")).join_from(slots, cut, sa.true())
     segment_bits = bits.offset(NO_OFFSET).subquery("segment_bits")
-    number = numbers(_PIECES, "numbers")
-    within = sa.func.substring(segment_bits.c.bits, number.c.n * _PIECE + 1, _PIECE, type_=BIT())
-    piece = fenced(sa.select(within.label("bits")).correlate(segment_bits, number), "piece")
+    piece_number = numbers(_PIECES, "numbers")
+    first = piece_number.c.n * number(_PIECE) + number(1)
+    within = sa.func.substring(segment_bits.c.bits, first, number(_PIECE), type_=BIT())
+    piece = fenced(sa.select(within.label("bits")).correlate(segment_bits, piece_number), "piece")
     slot = numbers(_PIECE, "places")
     segment = q.tables.segment
     chunks = fenced(
         sa.select(segment.c.chunks).where(segment.c.segment_id == segment_bits.c.segment_id), "segment_chunks"
     )
     return (
-        sa.select(chunks.c.chunks[number.c.n * _PIECE + slot.c.n + 1].label("chunk_id"))
+        sa.select(chunks.c.chunks[first + slot.c.n].label("chunk_id"))
         .select_from(
-            segment_bits.join(chunks, sa.true()).join(number, sa.true()).join(piece, sa.true()).join(slot, sa.true())
+            segment_bits.join(chunks, sa.true())
+            .join(piece_number, sa.true())
+            .join(piece, sa.true())
+            .join(slot, sa.true())
         )
         .where(
-            sa.func.bit_count(segment_bits.c.bits) > 0,
-            sa.func.bit_count(piece.c.bits) > 0,
-            sa.func.get_bit(piece.c.bits, slot.c.n) == 1,
+            sa.func.bit_count(segment_bits.c.bits) > number(0),
+            sa.func.bit_count(piece.c.bits) > number(0),
+            sa.func.get_bit(piece.c.bits, slot.c.n) == number(1),
         )
         .subquery("candidates")
     )
