@@ -185,6 +185,8 @@ class Worker:
     def _process(self, pipeline: Pipeline, claims: Sequence[Claim]) -> None:
         try:
             target = self.target(claims[0].revision_id, claims[0].index_id)
+        except DatabaseUnavailable:
+            raise  # no word on the model
         except RagIndexError as error:
             log.warning("cannot work on revision", extra={"revision": claims[0].revision_id, "why": str(error)})
             self._database.run(
