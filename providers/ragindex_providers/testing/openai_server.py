@@ -69,6 +69,7 @@ class _Script:
     requests: list[Request] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
     always: Fault | None = None
+    trips_over: str | None = None
     closing: threading.Event = field(default_factory=threading.Event)
     broken_pipes: int = 0
 
@@ -111,6 +112,10 @@ class FakeOpenAIServer:
 
     def always(self, fault: Fault | None) -> None:
         self._script.always = fault
+
+    def trips_over(self, word: str) -> None:
+        """From now on, a request with this word in one of its texts is an internal error."""
+        self._script.trips_over = word
 
     def wait(self, seconds: float) -> bool:
         """For that long, or until the server ends."""
@@ -165,6 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
         texts = body["input"]
         if len(texts) > self.script.max_batch:
             self._refuse(413, "too_many_inputs", "")
+        elif self.script.trips_over and any(self.script.trips_over in text for text in texts):
+            self._refuse(500, "internal_error", "")
         elif any(REFUSED_WORD in text for text in texts):
             self._refuse(400, "content_filter", "one of the inputs")
         else:
