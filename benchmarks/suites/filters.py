@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +13,7 @@ import numpy as np
 from benchmarks import corpus, rivals, timing, truth
 from benchmarks.asking import Asker, asker
 from benchmarks.corpus import Query, Selection, as_numbers
+from benchmarks.machine import cpu_seconds
 from benchmarks.results import Bars, Figure, Outcome, at_least, at_most
 from benchmarks.rivals import EF_SEARCH, TOP_K, Rival
 from benchmarks.service import Service, running
@@ -31,8 +35,10 @@ class Found:
     recall: float
     rows: int  # the fewest that an answer held
     times: Times
+    cpu_ms: float
     http: Times
     rival: Times
+    rival_cpu_ms: float
     rival_recall: float
     rival_name: str
 
@@ -74,9 +80,12 @@ def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Qu
         ask = _asking(database, index, queries, selection)
         for number in numbers:
             answers[number] = ask(number)
+        used: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(_ROUNDS):
-            ours += timing.each(ask, numbers).all
-            theirs += timing.each(ask_rival, numbers).all
+            with _cpu_ms(stage, len(queries), used["ours"]):
+                ours += timing.each(ask, numbers).all
+            with _cpu_ms(stage, len(queries), used["theirs"]):
+                theirs += timing.each(ask_rival, numbers).all
     bodies = [
         {"vector": as_numbers(query), "mode": "vector", "top_k": TOP_K, "filter": selection.wire} for query in queries
     ]
@@ -87,13 +96,23 @@ def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Qu
         recall=truth.recall([answers[number] for number in numbers], truths),
         rows=min(len(answer) for answer in answers.values()),
         times=Times(ours),
+        cpu_ms=statistics.median(used["ours"]),
         http=http,
         rival=Times(theirs),
+        rival_cpu_ms=statistics.median(used["theirs"]),
         rival_recall=rival_recall,
         rival_name=rival.name,
     )
     say(f"{selection.name}: p50 {found.times.p50:.2f} ms, {rival.name} SQL {found.rival.p50:.2f} ms")
     return found
+
+
+@contextmanager
+def _cpu_ms(stage: Stage, queries: int, used: list[float]) -> Iterator[None]:
+    """Processor time of this process and the server, by the query."""
+    before = cpu_seconds(stage.server_pid) + time.process_time()
+    yield
+    used.append((cpu_seconds(stage.server_pid) + time.process_time() - before) * 1000 / queries)
 
 
 def _asking(
@@ -150,6 +169,13 @@ def _figures(found: Found) -> list[Figure]:
             at_most(2),
             ratio=True,
             note=f"{found.rival_name}, recall {found.rival_recall:.3f}, p50 {found.rival.p50:.2f} ms",
+        ),
+        Figure(
+            f"{name}: processor time as a multiple of hand-written SQL's",
+            found.cpu_ms / max(found.rival_cpu_ms, 0.01),
+            "",
+            ratio=True,
+            note=f"{found.cpu_ms:.2f} ms a query, client and PostgreSQL",
         ),
     ]
 

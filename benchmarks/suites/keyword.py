@@ -28,7 +28,7 @@ _WRITERS = 4
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
-    sizes = (5_000, 30_000) if quick else (5_000, 50_000, 500_000)
+    sizes = (5_000, 20_000) if quick else (5_000, 50_000, 500_000)
     questions = _questions(20 if quick else 50)
     index = stage.empty_index("postings")
     try:
@@ -42,7 +42,7 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
             bytes_[size] = _size(stage, index)
             times[size] = {kind: _asked(stage, index, asked) for kind, asked in questions.items()}
             say(", ".join(f"{kind}: p50 {each.p50:.1f} ms" for kind, each in times[size].items()))
-        beside = _beside(stage, index, questions, seconds=5 if quick else 15)
+        beside = _beside(stage, index, questions, seconds=4 if quick else 15)
     finally:
         stage.drop(index)
     return Outcome(
