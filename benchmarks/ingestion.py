@@ -25,7 +25,7 @@ from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
 
-_TEXTS_A_FILE = 8
+_SECTIONS = 8  # of a file: some two pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Told:
 class FolderIndex:
     """``reconcile`` is what the operator does at every look."""
 
-    def __init__(self, stage: Stage, folder: Path, files: int, embedding: dict[str, Any]) -> None:
+    def __init__(self, stage: Stage, folder: Path, texts: int, embedding: dict[str, Any]) -> None:
         self.folder = folder
-        self.files = files
+        self.texts = texts  # about so many chunks
         self._stage = stage
         self._uid = str(uuid.uuid4())
         self._builds = Builds(lambda: None)
@@ -88,14 +88,16 @@ class FolderIndex:
 
 
 @contextmanager
-def folder_index(stage: Stage, files: int, **embedding: Any) -> Iterator[FolderIndex]:
-    """Over so many Markdown files; nothing is read yet."""
+def folder_index(
+    stage: Stage, files: int, *, sections: int = _SECTIONS, embedding: dict[str, Any] | None = None
+) -> Iterator[FolderIndex]:
+    """Over so many Markdown files of so many paragraphs; nothing is read yet."""
     folder = stage.folder / "folder"
     shutil.rmtree(folder, ignore_errors=True)
-    size = prose.write_folder(folder / "files", files, _TEXTS_A_FILE)
+    size = prose.write_folder(folder / "files", files, sections)
     say(f"{files:,} files of {size / 2**20:.0f} MiB together")
     chosen = embedding or {"provider": "OpenAI", "model": "free", "dimensions": 384}
-    index = FolderIndex(stage, folder, files, chosen)
+    index = FolderIndex(stage, folder, files * sections, chosen)
     try:
         index.reconcile()
         yield index
@@ -122,7 +124,6 @@ def drained(stage: Stage, index: FolderIndex) -> Told:
 def _drain(stage: Stage, index: FolderIndex) -> Told:
     scratch = index.folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    texts = index.files * _TEXTS_A_FILE
-    command = [sys.executable, "-m", "benchmarks.free_worker", stage.url, str(index.row.id), str(scratch), str(texts)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    command = [sys.executable, "-m", "benchmarks.free_worker", stage.url, str(index.row.id), str(scratch)]
+    done = subprocess.run([*command, str(index.texts)], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     return Told(**json.loads(done.stdout.splitlines()[-1]))

@@ -14,6 +14,7 @@ from ragindex_providers.local_model.minilm import find_weights
 
 _MADE_UP = 0.12  # the share of words that are names and the like
 _WORDS = (150, 230)
+_DISTINCT = 2003  # paragraphs that files are made of
 
 
 def passages(count: int, seed: int = 0) -> list[str]:
@@ -31,13 +32,14 @@ def passages(count: int, seed: int = 0) -> list[str]:
     return found
 
 
-def write_folder(folder: Path, files: int, sections: int = 8) -> int:
-    """Markdown files of some headings each; how many bytes they are."""
-    size = 0
+def write_folder(folder: Path, files: int, sections: int) -> int:
+    """Markdown files of so many headings each, no two of them the same; how many bytes they are together."""
+    known, size = passages(_DISTINCT), 0
     for number in range(files):
         path = folder / f"{number % 100:02}" / f"{number:06}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
-        parts = [f"# Report {number}", *(f"## Part {i}\n\n{text}" for i, text in enumerate(passages(sections, number)))]
+        parts = [f"# Report {number}"]
+        parts += [f"## Part {i} of {number}\n\n{known[(number * 31 + i) % _DISTINCT]}" for i in range(sections)]
         size += path.write_bytes("\n\n".join(parts).encode())
     return size
 

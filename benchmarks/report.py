@@ -31,12 +31,13 @@ def _lines(results: Mapping[str, Any], names: Sequence[str], folder: str) -> Ite
         f"Python {machine['python']}, {_versions(machine['versions'])}."
     )
     yield "\n## What is to be reached\n"
-    yield "| suite | figure | measured | to be reached | met |"
+    yield "| command | figure | measured | to be reached | met |"
     yield "|---|---|---:|---:|---|"
     for name in there:
         for figure in _figures(suites[name]):
             if figure.target is not None:
-                yield f"| [{name}](#{name}) | {figure.name} | {_value(figure)} | {figure.target} | {_MET[figure.met]} |"
+                row = (f"[`run {name}`](#{name})", figure.name, _value(figure), str(figure.target), _MET[figure.met])
+                yield f"| {' | '.join(row)} |"
     for name in there:
         yield from _suite(name, suites[name], folder)
     if missing := [name for name in names if name not in suites]:

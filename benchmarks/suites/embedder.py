@@ -30,7 +30,7 @@ from ragindex_providers.settings import ProviderSettings
 
 _BATCH = 64
 _PADDED = 16
-_CHOICE = {"provider": "Local", "model": MINILM, "dimensions": 384}
+_CHOICE: dict[str, Any] = {"provider": "Local", "model": MINILM, "dimensions": 384}
 
 Ids = NDArray[np.int64]
 
@@ -41,7 +41,7 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
     cores = os.cpu_count() or 1
     model = open_minilm_folder(models)
     embedder = open_embedder(
-        EmbeddingChoice(_CHOICE["provider"], MINILM, 384),  # type: ignore[arg-type]
+        EmbeddingChoice(**_CHOICE),
         ProviderSettings(models_dir=models, local_threads=cores),
     )
     passages = prose.passages(texts)
@@ -134,7 +134,7 @@ def _padded(session: Any, inputs: Sequence[Ids]) -> None:
 def _questions(stage: Stage, count: int, files: int) -> tuple[float, float]:
     """Milliseconds that the service took to embed a question that it had not seen: alone, and beside a worker."""
     texts = [query.text for query in corpus.queries(2 * count)]
-    with ingestion.folder_index(stage, files, **_CHOICE) as index, running(stage, []) as service:
+    with ingestion.folder_index(stage, files, embedding=_CHOICE) as index, running(stage, []) as service:
 
         def asked(text: str) -> float:
             body = {"query": text, "mode": "vector", "top_k": 1}

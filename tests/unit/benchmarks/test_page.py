@@ -60,7 +60,7 @@ def test_the_page_keeps_what_people_wrote_and_shows_the_figures_anew(tmp_path: P
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
-    assert "| [search](#search) | share of pgbench | 0.5 | ≥ 0.65 | **no** |" in text
+    assert "| [`run search`](#search) | share of pgbench | 0.5 | ≥ 0.65 | **no** |" in text
     assert "![Queries a second](benchmarks/search-rate.svg)" in text
     assert "Not measured yet: load." in text
     report.update(page, RESULTS, ["search", "load"])
