@@ -1,4 +1,5 @@
-"""Vector index builds, one at a time and beside everything else: they take minutes, and a reconcile must not."""
+"""Building and dropping vector indexes, one at a time and beside everything else: it takes minutes, and a reconcile
+must not."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Performer:
     @staticmethod
     def goes_on_by_itself(action: act.Action) -> bool:
         """Whether its effect comes later, and then wakes us: no use in looking again at once."""
-        return isinstance(action, act.BuildVectorIndex)
+        return isinstance(action, act.BuildVectorIndex | act.DropVectorIndex)
 
     @singledispatchmethod
     def _do(self, action: Any, _connection: Connection) -> None:
@@ -184,6 +184,10 @@ class Performer:
     def _drop_index(self, action: act.DropVectorIndex) -> None:
         with self.database.begin() as connection:
             tables = self._revision(connection, action.revision).tables
+        self.builds.start(tables.vector.name, partial(self._drop_left, tables))
+
+    def _drop_left(self, tables: RevisionTables) -> None:
+        self.fence.check(self.database)
         search.drop_vector_index(self.database, tables)
 
     @_do.register

@@ -31,7 +31,7 @@ class IndexState(StrEnum):
     ABSENT = "Absent"
     BUILDING = "Building"
     VALID = "Valid"
-    ABANDONED = "Abandoned"  # a build was begun and nobody is at it
+    ABANDONED = "Abandoned"  # a build was begun, or one that was to take its place made, and nobody is at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,11 @@ def vector_index_state(connection: Connection, tables: RevisionTables) -> Vector
     rows = _indexes(connection, tables)
     if not rows:
         return VectorIndex(IndexState.ABSENT)
-    row = rows[0]
-    state = IndexState.VALID if row.valid else IndexState.BUILDING if row.live else IndexState.ABANDONED
+    row, *others = rows
+    if all(other.live for other in others):
+        state = IndexState.VALID if row.valid else IndexState.BUILDING if row.live else IndexState.ABANDONED
+    else:
+        state = IndexState.ABANDONED
     options = dict(option.split("=", 1) for option in row.options or ())
     return VectorIndex(
         state=state,
@@ -154,12 +157,14 @@ def build_vector_index(
 
 
 def drop_vector_index(database: Database, tables: RevisionTables) -> None:
-    """Drop the index, or what an abandoned build left of it. Raises NotReady while a build runs in this database."""
+    """Drop what an abandoned build left or, when there is nothing of that, the index. Raises NotReady while a build
+    runs in this database."""
     with _only_builder(database) as connection:
         there = _indexes(connection, tables)
         if any(row.live and not row.valid for row in there):
             raise NotReady("this index is being built", retry_after_seconds=10)
-        _drop(connection, tables, [row.name for row in there])
+        left = there[1:] if there and there[0].valid else ()
+        _drop(connection, tables, [row.name for row in left or there])
 
 
 @contextmanager

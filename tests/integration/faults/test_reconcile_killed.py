@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -159,7 +160,16 @@ def points_of(stage: Stage) -> list[str]:
 
 
 def differences(clean: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    return {key: (clean.get(key), found.get(key)) for key in clean | found if clean.get(key) != found.get(key)}
+    """What should be there, and what is there instead."""
+    wrong = {}
+    for key in clean | found:
+        wanted, there = clean.get(key), found.get(key)
+        if isinstance(wanted, list) and isinstance(there, list):
+            these, those = Counter(wanted), Counter(there)
+            wanted, there = list((these - those).elements()), list((those - these).elements())
+        if wanted != there:
+            wrong[key] = {"wanted": wanted, "there": there}
+    return wrong
 
 
 def stages(lives: Lives, folder: Path) -> Iterator[tuple[str, Stage | None, Stage]]:

@@ -135,7 +135,9 @@ def test_the_old_index_serves_until_the_new_one_is_valid(corpus: Any) -> None:
         assert (state(corpus).state, state(corpus).m) == (IndexState.VALID, 16)
         cancel(corpus)
         future.exception(timeout=30)
-    assert (state(corpus).state, state(corpus).m) == (IndexState.VALID, 16)
+    assert (state(corpus).state, state(corpus).m) == (IndexState.ABANDONED, 16), "what is left is told of"
+    drop_vector_index(corpus.database, corpus.tables)
+    assert (state(corpus).state, state(corpus).m) == (IndexState.VALID, 16), "and goes alone"
     build(corpus, 8)
     assert (state(corpus).state, state(corpus).m) == (IndexState.VALID, 8)
     assert len(names(corpus)) == 1
