@@ -69,6 +69,7 @@ def _measured(name: str, suite: Suite, stage: Stage, *, quick: bool, out: Path) 
         "load_after": machine.moment()["load"],
         "seconds": round(seconds, 1),
         "data": outcome.data,
+        "database_mib": round(stage.size_mib()),
         "figures": [figure.as_json() for figure in outcome.figures],
         "charts": {file: chart.title for file, chart in outcome.charts.items()},
         "details": outcome.details,

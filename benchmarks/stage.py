@@ -153,6 +153,12 @@ class Stage:
         while not self.database.run(keyword.seal, index.tables.keyword).idle:
             pass
 
+    def size_mib(self) -> float:
+        """Of the database on disk."""
+        size = sa.select(sa.func.pg_database_size(sa.func.current_database()))
+        with self.database.begin() as connection:
+            return float(connection.execute(size).scalar_one()) / 2**20
+
     def vacuum(self) -> None:
         """As autovacuum leaves the tables some minutes after they were filled."""
         with self.database.autocommit() as connection:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.synchronize import Barrier
+from typing import TypeAlias
 
 from benchmarks import corpus
 from ragindex_core.document import Chunk, Span
@@ -30,17 +31,22 @@ class Written:
     replaced: int
     refused: int  # transactions that the database ended: deadlocks, above all
     seconds: float
+    cpu_seconds: float  # of the writers themselves
 
     @property
     def rate(self) -> float:
         return self.documents / self.seconds
 
 
+#: Documents, replaced ones, refused ones, seconds, processor seconds.
+_Told: TypeAlias = tuple[int, int, int, float, float]
+
+
 def run(url: str, revision_id: int, *, writers: int, seconds: float) -> Written:
     """Every writer adds documents and replaces, in an order of its own, such as all of them share."""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(writers + 1)
-    told: multiprocessing.SimpleQueue[tuple[int, int, int, float]] = context.SimpleQueue()
+    told: multiprocessing.SimpleQueue[_Told] = context.SimpleQueue()
     processes = [
         context.Process(target=_write, args=(url, revision_id, seed, seconds, start, told)) for seed in range(writers)
     ]
@@ -55,6 +61,7 @@ def run(url: str, revision_id: int, *, writers: int, seconds: float) -> Written:
         replaced=sum(count[1] for count in counts),
         refused=sum(count[2] for count in counts),
         seconds=statistics.mean(count[3] for count in counts),
+        cpu_seconds=sum(count[4] for count in counts),
     )
 
 
@@ -64,7 +71,7 @@ def _write(
     seed: int,
     seconds: float,
     start: Barrier,
-    told: multiprocessing.SimpleQueue[tuple[int, int, int, float]],
+    told: multiprocessing.SimpleQueue[_Told],
 ) -> None:
     database = Database(DatabaseSettings(url=url, pool_size=1, application_name=f"writer-{seed}"))
     tables = revision_tables(revision_id, corpus.DIMENSIONS, "HalfVector")
@@ -72,7 +79,7 @@ def _write(
     chance = random.Random(seed)
     with database.begin():
         start.wait()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     new = replaced = refused = 0
     while time.perf_counter() < began + seconds:
         again = new > 0 and chance.random() < 0.5
@@ -94,7 +101,7 @@ def _write(
         else:
             replaced += again
             new += not again
-    told.put((new + replaced, replaced, refused, time.perf_counter() - began))
+    told.put((new + replaced, replaced, refused, time.perf_counter() - began, time.process_time() - used))
     database.close()
 
 

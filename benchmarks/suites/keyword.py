@@ -146,6 +146,7 @@ def _beside(stage: Stage, index: Index, questions: Mapping[str, list[KeywordQuer
     pages = f"{writers.PASSAGES} passages each, half of them replacing others; one client searches, the sealer runs"
     return [
         Figure(f"documents written by {_WRITERS} writers", written.rate, "documents/s", at_least(300), note=pages),
+        Figure("processor time of a writer", written.cpu_seconds * 1000 / max(written.documents, 1), "ms a document"),
         Figure("deadlocks", _deadlocks(stage) - before + written.refused, "", at_most(0)),
         Figure("search beside the writers: p50", searches.p50, "ms", note="two common and two rare words"),
     ]

@@ -21,6 +21,7 @@ RESULTS: dict[str, Any] = {
             "load": 0.1,
             "load_after": 2,
             "data": "a few passages",
+            "database_mib": 12,
             "charts": {"search-rate": "Queries a second"},
             "figures": [RATE.as_json(), Figure("rate", 1234.5, "queries/s").as_json()],
         }
