@@ -46,7 +46,8 @@ def _lines(results: Mapping[str, Any], names: Sequence[str], folder: str) -> Ite
 
 def _suite(name: str, kept: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield f"\n## {name}\n"
-    yield f"`python -m benchmarks run {name}`: {kept['data']}. The database held {kept['database_mib']:,} MiB at the end."
+    size = f"{kept['database_mib']:,} MiB"
+    yield f"`python -m benchmarks run {name}`: {kept['data']}. The database held {size} at the end."
     yield (
         f"{kept['date'][:10]}, commit {kept['commit']}, {kept['seconds']:.0f} s; load of the machine "
         f"{kept['load']:g} before and {kept['load_after']:g} after.\n"
