@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TypeVar
 
+from benchmarks.machine import cpu_seconds
 from ragindex_core.evaluation import percentile
 
 T = TypeVar("T")
@@ -43,3 +44,10 @@ def each(function: Callable[[T], object], items: Iterable[T]) -> Times:
         function(item)
         found.append((perf_counter() - started) * 1000)
     return Times(found)
+
+
+def costed(server_pid: int, function: Callable[[T], object], items: Sequence[T]) -> tuple[Times, float]:
+    """The same, and the processor milliseconds that a call took of this process and of the server together."""
+    before = cpu_seconds(server_pid) + process_time()
+    times = each(function, items)
+    return times, (cpu_seconds(server_pid) + process_time() - before) * 1000 / max(len(items), 1)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +11,6 @@ import numpy as np
 from benchmarks import corpus, rivals, timing, truth
 from benchmarks.asking import Asker, asker
 from benchmarks.corpus import Query, Selection, as_numbers
-from benchmarks.machine import cpu_seconds
 from benchmarks.results import Bars, Figure, Outcome, at_least, at_most
 from benchmarks.rivals import EF_SEARCH, TOP_K, Rival
 from benchmarks.service import Service, running
@@ -76,16 +73,17 @@ def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Qu
     answers: dict[int, list[int]] = {}
     ours: list[float] = []
     theirs: list[float] = []
+    our_costs: list[float] = []
+    their_costs: list[float] = []
     with rival.asked(stage) as ask_rival, asker(stage) as database:
         ask = _asking(database, index, queries, selection)
         for number in numbers:
             answers[number] = ask(number)
-        used: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(_ROUNDS):
-            with _cpu_ms(stage, len(queries), used["ours"]):
-                ours += timing.each(ask, numbers).all
-            with _cpu_ms(stage, len(queries), used["theirs"]):
-                theirs += timing.each(ask_rival, numbers).all
+            for asked, times, costs in ((ask, ours, our_costs), (ask_rival, theirs, their_costs)):
+                took, cost = timing.costed(stage.server_pid, asked, numbers)
+                times.extend(took.all)
+                costs.append(cost)
     bodies = [
         {"vector": as_numbers(query), "mode": "vector", "top_k": TOP_K, "filter": selection.wire} for query in queries
     ]
@@ -96,23 +94,15 @@ def _measured(stage: Stage, index: Index, service: Service, queries: Sequence[Qu
         recall=truth.recall([answers[number] for number in numbers], truths),
         rows=min(len(answer) for answer in answers.values()),
         times=Times(ours),
-        cpu_ms=statistics.median(used["ours"]),
+        cpu_ms=statistics.median(our_costs),
         http=http,
         rival=Times(theirs),
-        rival_cpu_ms=statistics.median(used["theirs"]),
+        rival_cpu_ms=statistics.median(their_costs),
         rival_recall=rival_recall,
         rival_name=rival.name,
     )
     say(f"{selection.name}: p50 {found.times.p50:.2f} ms, {rival.name} SQL {found.rival.p50:.2f} ms")
     return found
-
-
-@contextmanager
-def _cpu_ms(stage: Stage, queries: int, used: list[float]) -> Iterator[None]:
-    """Processor time of this process and the server, by the query."""
-    before = cpu_seconds(stage.server_pid) + time.process_time()
-    yield
-    used.append((cpu_seconds(stage.server_pid) + time.process_time() - before) * 1000 / queries)
 
 
 def _asking(

@@ -33,6 +33,7 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
     index = stage.empty_index("postings")
     try:
         times: dict[int, Mapping[str, Times]] = {}
+        costs: dict[int, Mapping[str, float]] = {}
         bytes_: dict[int, int] = {}
         filled = 0
         for size in sizes:
@@ -40,14 +41,16 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
             _fill(stage, index, filled, size)
             filled = size
             bytes_[size] = _size(stage, index)
-            times[size] = {kind: _asked(stage, index, asked) for kind, asked in questions.items()}
+            found = {kind: _asked(stage, index, asked) for kind, asked in questions.items()}
+            times[size] = {kind: each for kind, (each, _) in found.items()}
+            costs[size] = {kind: cost for kind, (_, cost) in found.items()}
             say(", ".join(f"{kind}: p50 {each.p50:.1f} ms" for kind, each in times[size].items()))
         beside = _beside(stage, index, questions, seconds=4 if quick else 15)
     finally:
         stage.drop(index)
     return Outcome(
         data=f"{sizes[-1]:,} passages of some 110 distinct terms each; questions of {_WORDS} words",
-        figures=[*scifact.measure(stage), *_growth(times, bytes_), *beside],
+        figures=[*scifact.measure(stage), *_growth(times, costs, bytes_), *beside],
         details={str(size): {kind: each.as_json() for kind, each in found.items()} for size, found in times.items()},
         charts={
             "keyword-growth": Lines(
@@ -107,15 +110,15 @@ def _fill(stage: Stage, index: Index, first: int, end: int) -> None:
         connection.execute(sa.select(sa.func.setval(sa.func.pg_get_serial_sequence(name, "id"), end)))
 
 
-def _asked(stage: Stage, index: Index, questions: Sequence[KeywordQuery]) -> Times:
-    """Each twice, the second time by the clock."""
+def _asked(stage: Stage, index: Index, questions: Sequence[KeywordQuery]) -> tuple[Times, float]:
+    """Each twice, the second time by the clock; and the processor time of one."""
     with asker(stage) as database:
 
         def ask(question: KeywordQuery) -> None:
             database.ask(keyword.search, index.tables.keyword, question, _LIMIT)
 
         timing.each(ask, questions)
-        return timing.each(ask, questions)
+        return timing.costed(stage.server_pid, ask, questions)
 
 
 def _size(stage: Stage, index: Index) -> int:
@@ -133,7 +136,7 @@ def _beside(stage: Stage, index: Index, questions: Mapping[str, list[KeywordQuer
 
     def ask() -> None:
         while not ending.is_set():
-            done.append(_asked(stage, index, mixed[:5]))
+            done.append(_asked(stage, index, mixed[:5])[0])
 
     reader = threading.Thread(target=ask, name="reader")
     with writers.sealing(stage.database, index.tables):
@@ -159,14 +162,22 @@ def _deadlocks(stage: Stage) -> int:
         return int(connection.execute(counted).scalar_one())
 
 
-def _growth(times: Mapping[int, Mapping[str, Times]], bytes_: Mapping[int, int]) -> list[Figure]:
+def _growth(
+    times: Mapping[int, Mapping[str, Times]], costs: Mapping[int, Mapping[str, float]], bytes_: Mapping[int, int]
+) -> list[Figure]:
     largest = max(times)
     figures = []
     for size, found in times.items():
         for kind, each in found.items():
             goal = _TARGETS.get(kind) if size == largest else None
             figures.append(
-                Figure(f"{size:,} passages, {kind}: p50", each.p50, "ms", None if goal is None else at_most(goal))
+                Figure(
+                    f"{size:,} passages, {kind}: p50",
+                    each.p50,
+                    "ms",
+                    None if goal is None else at_most(goal),
+                    note=f"{costs[size][kind]:.1f} ms of processor time",
+                )
             )
         figures.append(Figure(f"{size:,} passages: postings", bytes_[size] / 2**20, "MiB"))
     return figures
