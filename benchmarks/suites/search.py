@@ -78,7 +78,7 @@ def _outcome(chunks: int, runs: dict[str, list[Run]], found: float, rival_found:
                 rival.total_ms / mine.total_ms,
                 "",
                 ratio=True,
-                note="of everything that took part; hardly moved by what else runs",
+                note="of everything that took part; moves least with what else runs",
             ),
             Figure(f"{words}: processor time of the service", mine.service_ms, "ms a request", at_most(0.55)),
             Figure(f"{words}: processor time of PostgreSQL", mine.database_ms, "ms a request"),
