@@ -41,6 +41,7 @@ NAMESPACE = "benchmarks"
 ENDPOINT = "queries"  # the name of the endpoint that embeds, see service.py
 #: Passages of the index that most suites share, so that it is made once.
 USUAL, USUAL_QUICK = 100_000, 10_000
+_COMPLETE = "Active"  # the state of a revision that holds all it should
 _DOCUMENTS_AT_ONCE = 50
 _M, _EF_CONSTRUCTION = 16, 128  # the defaults of spec.index.hnsw
 
@@ -89,9 +90,9 @@ class Stage:
     def index(self, chunks: int) -> Index:
         """One with so many passages of the corpus, all sealed, its vector index built."""
         name = f"passages-{chunks}"
-        found = self._ready(name, chunks)
-        if found is not None:
-            return found
+        found = self._find(name, chunks)
+        if found is not None and found[1] == _COMPLETE:
+            return found[0]
         started = time.monotonic()
         index = self.empty_index(name, chunks)
         say(f"writing {chunks:,} passages")
@@ -106,12 +107,15 @@ class Stage:
         search.build_vector_index(self.database, index.tables, m=_M, ef_construction=_EF_CONSTRUCTION)
         self.vacuum()
         with self.database.begin() as connection:
-            revisions.update(connection, index.tables.revision_id, state="Active")
+            revisions.update(connection, index.tables.revision_id, state=_COMPLETE)
         say(f"index {name} is there after {time.monotonic() - started:.0f} s")
         return index
 
     def empty_index(self, name: str, chunks: int = 0) -> Index:
-        """Registered, with a revision that serves and has its tables."""
+        """Registered, with a revision that serves and has its tables; what a run that was ended left goes first."""
+        left = self._find(name, chunks)
+        if left is not None:
+            self.drop(left[0])
         spec = RagIndexSpec.model_validate(
             {
                 "embedding": {
@@ -164,17 +168,14 @@ class Stage:
         with self.database.autocommit() as connection:
             connection.execute(sa.text("VACUUM ANALYZE"))
 
-    def _ready(self, name: str, chunks: int) -> Index | None:
+    def _find(self, name: str, chunks: int) -> tuple[Index, str] | None:
+        """The index of this name and the state of its revision."""
         with self.database.begin() as connection:
             row = next((row for row in indexes.list_live(connection, INSTALLATION) if row.name == name), None)
             if row is None or row.serving_revision_id is None:
                 return None
             revision = revisions.get(connection, row.serving_revision_id)
-        index = Index(row, revision.tables, chunks)
-        if revision.state == "Active":
-            return index
-        self.drop(index)  # a run that was ended left it half filled
-        return None
+        return Index(row, revision.tables, chunks), revision.state
 
 
 @contextmanager
