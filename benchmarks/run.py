@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from benchmarks import charts, machine, report, results
 from benchmarks.results import Figure, Outcome
 from benchmarks.stage import Stage, opened, say
-from benchmarks.suites import embedder, filters, hybrid, keyword, load, memory, search
+from benchmarks.suites import embedder, filters, growth, hybrid, keyword, load, memory, peers, search
 from ragindex_core.errors import Misconfigured
 
 
@@ -25,6 +25,8 @@ SUITES: Mapping[str, Suite] = {
     "filters": filters.run,
     "load": load.run,
     "embedder": embedder.run,
+    "growth": growth.run,
+    "peers": peers.run,
     "memory": memory.run,
 }
 #: Too long for a run of all: by name only.
