@@ -23,7 +23,7 @@ from ragindex_core.errors import FieldProblem, InvalidInput
 _FORM_OVERHEAD = 256 * 1024
 _LONGEST_KEY_BYTES = 1000
 _SLOWEST = 1024  # bytes a second, once a body has had its time to begin: each holds one of few places
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def _kept(value: object) -> object:

@@ -1,7 +1,8 @@
 """Keys for file names of any bytes.
 
-A key is printable Unicode and fits every store: what is not (control characters, bytes that are not UTF-8) is written
-``%XX`` a byte, and a ``%`` that would read as such is written ``%25``. All other names are their own key.
+A key is printable Unicode and fits every store: what is not (control characters, those that turn the direction of
+writing, bytes that are not UTF-8) is written ``%XX`` a byte, and a ``%`` that would read as such is written ``%25``. All
+other names are their own key.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-_TO_ENCODE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})")
+_TO_ENCODE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})")
 _ENCODED = re.compile(b"%([0-9A-Fa-f]{2})")
 
 
