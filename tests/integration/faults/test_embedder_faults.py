@@ -34,7 +34,7 @@ from ragindex_worker.loop import Worker, WorkerSettings
 
 __all__ = ["engine"]
 
-#: RAGINDEX_FAULTS=long goes through every way to be away.
+#: RAGINDEX_FAULTS=long goes through all ways, else every second one is taken.
 LONG = os.environ.get("RAGINDEX_FAULTS") == "long"
 DOCUMENTS = [f"{name}.md" for name in "abcdef"]
 
@@ -137,7 +137,7 @@ def test_what_passes_nobody_sees(ingestion: Ingestion) -> None:
     ingestion.begin()
     with ingestion.running() as worker:
         ingestion.check_all_is_well()
-        for number, fault in enumerate(PASSING):
+        for number, fault in enumerate(PASSING if LONG else PASSING[::2]):
             ingestion.server.faults.append(fault)
             engine.write("a.md", f"# A\n\nTower a has a new keeper, number {number}.\n")
             engine.ask("sync", str(number))

@@ -25,7 +25,7 @@ from tests.integration.faults.state import state
 from ragindex_core.reconcile.actions import Action
 
 #: All points take minutes; without RAGINDEX_FAULTS=long every so many is taken.
-EVERY = 1 if os.environ.get("RAGINDEX_FAULTS") == "long" else 24
+EVERY = 1 if os.environ.get("RAGINDEX_FAULTS") == "long" else 40
 FIRST, SECOND = (str(uuid.UUID(int=n)) for n in (1, 2))
 
 OBJECT: dict[str, Any] = {
@@ -61,13 +61,13 @@ LIFE = {
     "made, but suspended": Change(),
     "another chunking before the first fill, which follows": Change({"suspend": False, **chunks_of(150)}),
     "what failed again, all anew, and a run": Change(
-        asked=(("retry-failed", "one"), ("rebuild", "one"), ("sync", "one"))
+        asked=(("promote", "r9"), ("retry-failed", "one"), ("rebuild", "one"), ("sync", "one"))
     ),
     "another chunking, too dear": Change({"rollout": {"maxEstimatedTokens": 1}, **chunks_of(100)}),
     "approved and promoted": Change(asked=(("approve", "r3"),)),
     "rolled back": Change(asked=(("rollback", "r2"),)),
     "promoted after all": Change({"rollout": {}}, asked=(("promote", "r3"),)),
-    "another graph": Change({"index": {"hnsw": {"m": 8, "efConstruction": 40}}}, asked=(("promote", "r9"),)),
+    "another graph": Change({"index": {"hnsw": {"m": 8, "efConstruction": 40}}}),
     "no graph": Change({"index": {"type": "None"}}),
     "the last revision alone is kept": Change({"rollout": {"retainRevisions": 0}}),
     "deleted, its data retained": Change({"deletionPolicy": "Retain"}, deleting=True),
@@ -174,9 +174,11 @@ def differences(clean: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
 
 def stages(lives: Lives, folder: Path) -> Iterator[tuple[str, Stage | None, Stage]]:
     """Each stage, lived without a fault, after the one it follows."""
-    document, before = deepcopy(OBJECT), None
-    for generation, (name, change) in enumerate(LIFE.items(), 1):
+    document, before, generation = deepcopy(OBJECT), None, 1
+    for name, change in LIFE.items():
         document = deepcopy(document)
+        # What adopts may well be as old as what it adopts was: it is a new object.
+        generation += bool(change.spec) and change.uid == FIRST
         document["spec"].update(change.spec)
         document["metadata"]["annotations"] = change.annotations
         url, outside = lives.copy(before)
@@ -185,8 +187,7 @@ def stages(lives: Lives, folder: Path) -> Iterator[tuple[str, Stage | None, Stag
             outside=str(outside),
             folder=str(folder),
             document=document,
-            # What adopts may well be as old as what it adopts was: it is a new object.
-            generation=generation if change.uid == FIRST else generation - 1,
+            generation=generation,
             uid=change.uid,
             deleting=change.deleting,
             asked=change.asked,
