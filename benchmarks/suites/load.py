@@ -23,7 +23,7 @@ _IN = sql.SQL("COPY {table} FROM {file} (FORMAT binary)")
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
-    chunks, rounds, files = (4_000, 2, 200) if quick else (20_000, 3, 2_000)
+    chunks, rounds, files = (2_000, 2, 100) if quick else (20_000, 3, 2_000)
     documents = list(corpus.documents(chunks))
     rates: dict[str, list[float]] = {"together": [], "single": [], "vectors": [], "all": []}
     for _ in range(rounds):
