@@ -72,9 +72,11 @@ class Ingestion:
         worker = Worker(self.engine.database, self.embedders, self.engine.open_source, settings)
         running = threading.Thread(target=worker.run)
         running.start()
-        yield worker
-        worker.stop()
-        running.join(60)
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            running.join(60)
         assert not running.is_alive()
 
     def await_documents(self, wanted: Callable[[dict[str, DocumentRow]], bool]) -> dict[str, DocumentRow]:
