@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psycopg
@@ -22,74 +24,100 @@ _OUT = sql.SQL("COPY {table} TO {file} (FORMAT binary)")
 _IN = sql.SQL("COPY {table} FROM {file} (FORMAT binary)")
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds by the clock, and of this process and the server together."""
+
+    seconds: float
+    cpu_seconds: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
+
+
 def run(stage: Stage, *, quick: bool) -> Outcome:
     chunks, rounds, files = (2_000, 2, 100) if quick else (20_000, 3, 2_000)
     documents = list(corpus.documents(chunks))
-    rates: dict[str, list[float]] = {"together": [], "single": [], "vectors": [], "all": []}
+    costs: dict[str, list[Cost]] = {"together": [], "single": [], "vectors": [], "all": []}
     for _ in range(rounds):
         copied = _copied(stage, documents)
-        took = {
-            "together": _written(stage, documents, _A_TRANSACTION),
-            "single": _written(stage, documents, 1),
-            "vectors": copied["vector"],
-            "all": sum(copied.values()),
-        }
-        for name, seconds in took.items():
-            rates[name].append(chunks / seconds)
-        say(", ".join(f"{name} {each[-1]:,.0f}/s" for name, each in rates.items()))
+        costs["together"].append(_written(stage, documents, _A_TRANSACTION))
+        costs["single"].append(_written(stage, documents, 1))
+        costs["vectors"].append(copied["vector"])
+        costs["all"].append(sum(copied.values(), Cost(0, 0)))
+        say(", ".join(f"{name} {chunks / each[-1].seconds:,.0f}/s" for name, each in costs.items()))
+    rates = {name: statistics.median(chunks / cost.seconds for cost in each) for name, each in costs.items()}
+    cpu_ms = {
+        name: statistics.median(cost.cpu_seconds for cost in each) * 1000 / chunks for name, each in costs.items()
+    }
 
     def share(of: str) -> float:
-        return statistics.median(mine / best for mine, best in zip(rates["together"], rates[of], strict=True))
+        pairs = zip(costs["together"], costs[of], strict=True)
+        return statistics.median(best.seconds / mine.seconds for mine, best in pairs)
 
-    middle = {name: statistics.median(each) for name, each in rates.items()}
+    def cost(name: str) -> str:
+        return f"{cpu_ms[name]:.2g} ms of processor time a chunk"
+
     return Outcome(
         data=f"{chunks:,} passages in documents of {corpus.CHUNKS_A_DOCUMENT}; {files:,} Markdown files",
         figures=[
-            Figure(f"text, vectors and postings, {_A_TRANSACTION} documents a commit", middle["together"], "chunks/s"),
-            Figure("the same, one document a commit", middle["single"], "chunks/s"),
-            Figure("server-side COPY, vector table alone", middle["vectors"], "chunks/s", note="binary, from a file"),
             Figure(
-                "server-side COPY, all tables", middle["all"], "chunks/s", note="texts, vectors, terms and their head"
+                f"text, vectors and postings, {_A_TRANSACTION} documents a commit",
+                rates["together"],
+                "chunks/s",
+                note=cost("together"),
             ),
+            Figure("the same, one document a commit", rates["single"], "chunks/s", note=cost("single")),
+            Figure("server-side COPY, vector table alone", rates["vectors"], "chunks/s", note=cost("vectors")),
+            Figure("server-side COPY, all tables", rates["all"], "chunks/s", note=cost("all")),
             Figure("share of COPY of the vector table", share("vectors"), "", at_least(0.7), ratio=True),
             Figure("share of COPY of all tables", share("all"), "", ratio=True),
             *_pipeline(stage, files),
         ],
-        details=rates,
+        details={name: [asdict(each) for each in found] for name, found in costs.items()},
         charts={
             "load": Bars(
                 "Embedded passages written a second",
                 "/s",
                 [
-                    ("COPY, vector table alone", middle["vectors"]),
-                    ("COPY, all tables", middle["all"]),
-                    (f"RagIndex, {_A_TRANSACTION} a commit", middle["together"]),
-                    ("RagIndex, one a commit", middle["single"]),
+                    ("COPY, vector table alone", rates["vectors"]),
+                    ("COPY, all tables", rates["all"]),
+                    (f"RagIndex, {_A_TRANSACTION} a commit", rates["together"]),
+                    ("RagIndex, one a commit", rates["single"]),
                 ],
-                line=0.7 * middle["vectors"],
+                line=0.7 * rates["vectors"],
             )
         },
     )
 
 
-def _written(stage: Stage, documents: Sequence[Document], a_transaction: int) -> float:
-    """Seconds of RagIndex's writer over fresh tables; the catalogue's rows are there before."""
+@contextmanager
+def _watched(stage: Stage, found: list[Cost]) -> Iterator[None]:
+    cpu, started = machine.cpu_seconds(stage.server_pid) + time.process_time(), time.perf_counter()
+    yield
+    seconds = time.perf_counter() - started
+    found.append(Cost(seconds, machine.cpu_seconds(stage.server_pid) + time.process_time() - cpu))
+
+
+def _written(stage: Stage, documents: Sequence[Document], a_transaction: int) -> Cost:
+    """RagIndex's writer over fresh tables; the catalogue's rows are there before."""
+    found: list[Cost] = []
     index = stage.empty_index("written")
     try:
         with stage.database.begin() as connection:
             ids = add_documents(connection, index, documents)
-        started = time.perf_counter()
-        for part in pieces(zip(documents, ids, strict=True), a_transaction):
-            with stage.database.begin() as connection:
-                for document, document_id in part:
-                    write(connection, index, document, document_id)
-        return time.perf_counter() - started
+        with _watched(stage, found):
+            for part in pieces(zip(documents, ids, strict=True), a_transaction):
+                with stage.database.begin() as connection:
+                    for document, document_id in part:
+                        write(connection, index, document, document_id)
+        return found[0]
     finally:
         stage.drop(index)
 
 
-def _copied(stage: Stage, documents: Sequence[Document]) -> dict[str, float]:
-    """Seconds of the server itself, over the same rows of each table and its indexes."""
+def _copied(stage: Stage, documents: Sequence[Document]) -> dict[str, Cost]:
+    """The server itself, over the same rows of each table and its indexes."""
     source, target = stage.empty_index("copied-from"), stage.empty_index("copied")
     try:
         for part in pieces(enumerate(documents, 1), _A_TRANSACTION):
@@ -113,8 +141,9 @@ def _tables(source: Index, target: Index) -> dict[str, tuple[sa.Table, sa.Table]
     }
 
 
-def _copy(stage: Stage, source: sa.Table, target: sa.Table) -> float:
+def _copy(stage: Stage, source: sa.Table, target: sa.Table) -> Cost:
     """Out of one table into another by way of a file, of which only the way in counts."""
+    found: list[Cost] = []
     with stage.database.begin() as connection:
         # The server's own folder: the one place that it surely may write to and read from.
         folder = connection.execute(sa.select(sa.func.current_setting("data_directory"))).scalar_one()
@@ -122,10 +151,9 @@ def _copy(stage: Stage, source: sa.Table, target: sa.Table) -> float:
     with stage.database.begin() as connection:
         _execute(connection, _OUT.format(table=_named(source), file=str(file)))
     try:
-        with stage.database.begin() as connection:
-            started = time.perf_counter()
+        with _watched(stage, found), stage.database.begin() as connection:
             _execute(connection, _IN.format(table=_named(target), file=str(file)))
-        return time.perf_counter() - started
+        return found[0]
     finally:
         file.unlink()
 
