@@ -18,7 +18,7 @@ _MODES = ("vector", "keyword", "hybrid")
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
     load.wrk_program()
-    chunks, rounds, seconds = (USUAL_QUICK, 2, 2.0) if quick else (USUAL, 5, 5.0)
+    chunks, rounds, seconds = (USUAL_QUICK, 2, 2.0) if quick else (USUAL, 4, 4.0)
     index = stage.index(chunks)
     queries = corpus.queries(_QUERIES)
     bodies = {

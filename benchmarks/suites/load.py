@@ -36,7 +36,7 @@ class Cost:
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
-    chunks, rounds, files = (2_000, 2, 100) if quick else (20_000, 3, 2_000)
+    chunks, rounds, files = (2_000, 2, 100) if quick else (10_000, 3, 1_500)
     documents = list(corpus.documents(chunks))
     costs: dict[str, list[Cost]] = {"together": [], "single": [], "vectors": [], "all": []}
     for _ in range(rounds):
