@@ -26,6 +26,14 @@ _SPEC.loader.exec_module(lint)
         "text(statement)",
         'sql.SQL(f"DROP TABLE {name}")',
         "sa.literal_column(name)",
+        "COUNT = read()\nsa.text(COUNT)",
+        'statement = f"SELECT * FROM {name}"',
+        'statement = "DELETE FROM " + name',
+        'statement = "DROP TABLE {}".format(name)',
+        'run(query=f"UPDATE {table} SET x = 1")',
+        'cursor.execute(query=f"{verb} x")',
+        'cursor.copy(f"COPY {table} FROM STDIN")',
+        'x = f"""\n    WITH found AS ({inner}) SELECT 1"""',
     ],
 )
 def test_built_sql_is_refused(source: str) -> None:
@@ -41,6 +49,11 @@ def test_built_sql_is_refused(source: str) -> None:
         "connection.execute(sa.select(table))",
         'element.text("words", name)',
         "page.text(words)",
+        'say(f"Select {name}")',
+        'say(f"SETTINGS {name}")',
+        'sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))',
+        'say("With " + name)',
+        '_COUNT = "SELECT 1"\nsa.text(_COUNT)',
     ],
 )
 def test_written_sql_is_taken(source: str) -> None:
