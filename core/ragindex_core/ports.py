@@ -14,16 +14,21 @@ from typing import BinaryIO, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ragindex_core.document import MetadataValue, Span
+from ragindex_core.document import MetadataValue
 
 Vectors: TypeAlias = NDArray[np.float32]
+#: Where a token begins and ends, in code points. Documents have millions of them: a pair is all they are.
+TokenSpan: TypeAlias = tuple[int, int]
 
 
 class Tokenizer(Protocol):
     """Cuts text the way a model does (or a conservative estimate of it)."""
 
-    def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
-        """For each text, the spans of its tokens in order, in code points. Special tokens are not counted."""
+    def token_spans(self, texts: Sequence[str]) -> list[list[TokenSpan]]:
+        """For each text, its tokens in order. Special tokens are not counted."""
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """The number of those tokens, which may be cheaper to tell."""
 
 
 class InputType(StrEnum):

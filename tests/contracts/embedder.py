@@ -57,10 +57,15 @@ class EmbedderContract:
     def test_its_tokenizer_gives_ordered_spans_of_code_points(self, embedder: Embedder) -> None:
         text = "Größe: 𝔘nicode — naïve 字符 🙂 end"
         (spans,) = embedder.tokenizer.token_spans([text])
-        assert all(span.start <= span.end <= len(text) for span in spans)
-        assert [s.start for s in spans] == sorted(s.start for s in spans)
-        assert spans[-1].of(text).strip("#") in "end"
-        assert {text[i] for span in spans for i in range(span.start, span.end)} >= set("Größe:naïve")
+        assert all(start <= end <= len(text) for start, end in spans)
+        assert [start for start, _ in spans] == sorted(start for start, _ in spans)
+        assert text[slice(*spans[-1])].strip("#") in "end"
+        assert {text[i] for span in spans for i in range(*span)} >= set("Größe:naïve")
+
+    def test_its_tokenizer_counts_what_it_spans(self, embedder: Embedder) -> None:
+        texts = ["", " ", LEAVE, f"{LEAVE}\n\n{CHEMISTRY}", "\ud800 half", "字" * 40, "x" * 5_000]
+        spans = embedder.tokenizer.token_spans(texts)
+        assert embedder.tokenizer.token_counts(texts) == [len(each) for each in spans]
 
     def test_several_threads_may_use_it_at_once(self, embedder: Embedder) -> None:
         expected = embedder.embed([LEAVE], InputType.QUERY).vectors[0]

@@ -99,7 +99,7 @@ class Contexts:
         if len(spans) <= limit:
             return text, len(spans)
         # Where the first token left out begins: several tokens may share one character.
-        return text[: spans[limit].start].rstrip(), limit
+        return text[: spans[limit][0]].rstrip(), limit
 
     def _size(self, parts: Sequence[str]) -> int:
         return sum(self._tokens[part] for part in parts) + self._tokens[_SEPARATOR] * (len(parts) - 1)

@@ -12,25 +12,28 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from ragindex_core.document import Span
-from ragindex_core.ports import Tokenizer
+from ragindex_core.ports import Tokenizer, TokenSpan
 
 # Some tokenizers call a word of any length one unknown token. Beyond this many characters it counts as several, so that
 # encoded data in a document does not become a chunk of a megabyte.
 _LONGEST_TOKEN = 32
-_SEGMENT = 8_000  # characters tokenised at once: enough to batch well, small enough for any tokenizer
+_SEGMENT = 8_000  # characters tokenised as one: small enough for any tokenizer
+_SEGMENTS_AT_ONCE = 16  # enough to batch well; the tokens of a long document as objects would fill the memory
 
 
 class TokenMap:
     """Where the tokens of a text begin and end, so that the tokens of a part are two look-ups."""
 
     def __init__(self, text: str, tokenizer: Tokenizer) -> None:
-        segments = list(_segments(text))
-        self._starts = array("q")
-        self._ends = array("q")
-        for segment, found in zip(segments, tokenizer.token_spans([s.of(text) for s in segments]), strict=True):
-            tokens = _bounded(found)
-            self._starts.extend([segment.start + token.start for token in tokens])
-            self._ends.extend([segment.start + token.end for token in tokens])
+        segments = _segments(text)
+        self._starts = array("i")
+        self._ends = array("i")
+        for first in range(0, len(segments), _SEGMENTS_AT_ONCE):
+            part = segments[first : first + _SEGMENTS_AT_ONCE]
+            for segment, found in zip(part, tokenizer.token_spans([s.of(text) for s in part]), strict=True):
+                tokens = _bounded(found)
+                self._starts.extend([segment.start + start for start, _ in tokens])
+                self._ends.extend([segment.start + end for _, end in tokens])
 
     def count(self, start: int, end: int) -> int:
         """Tokens that lie in the part, wholly or in part."""
@@ -47,13 +50,13 @@ class TokenMap:
         return self._starts[first] if first > 0 else 0
 
 
-def _bounded(tokens: list[Span]) -> list[Span]:
-    if all(token.end - token.start <= _LONGEST_TOKEN for token in tokens):
+def _bounded(tokens: list[TokenSpan]) -> list[TokenSpan]:
+    if all(end - start <= _LONGEST_TOKEN for start, end in tokens):
         return tokens
     return [
-        Span(start, min(token.end, start + _LONGEST_TOKEN))
-        for token in tokens
-        for start in range(token.start, max(token.end, token.start + 1), _LONGEST_TOKEN)
+        (part, min(end, part + _LONGEST_TOKEN))
+        for start, end in tokens
+        for part in range(start, max(end, start + 1), _LONGEST_TOKEN)
     ]
 
 
@@ -72,7 +75,7 @@ def _segments(text: str) -> list[Span]:
 
 def counts(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
     """The number of tokens of each text, in one call of the tokenizer."""
-    return [len(spans) for spans in tokenizer.token_spans(texts)] if texts else []
+    return tokenizer.token_counts(texts) if texts else []
 
 
 # Latin words in threes, other alphabets in twos, all else (ideographs, kana, hangul, punctuation, emoji) one by one.
@@ -87,5 +90,8 @@ _ESTIMATE = re.compile(
 class EstimatingTokenizer:
     """Counts more tokens than a model's own tokenizer would, for models whose tokenizer is not published."""
 
-    def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
-        return [[Span(*match.span()) for match in _ESTIMATE.finditer(text)] for text in texts]
+    def token_spans(self, texts: Sequence[str]) -> list[list[TokenSpan]]:
+        return [[match.span() for match in _ESTIMATE.finditer(text)] for text in texts]
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return [len(_ESTIMATE.findall(text)) for text in texts]

@@ -66,7 +66,7 @@ class HashEmbedder:
         for row, text in enumerate(texts):
             if row not in refused:
                 vectors[row] = self._vector(text)
-        return Embeddings(vectors, sum(map(len, self._tokenizer.token_spans(texts))), refused)
+        return Embeddings(vectors, sum(self._tokenizer.token_counts(texts)), refused)
 
     def close(self) -> None:
         self.closed = True

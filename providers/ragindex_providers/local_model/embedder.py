@@ -43,7 +43,7 @@ class LocalEmbedder:
                 f"{folder.path}: the model wants inputs {self._input_names}, which is no text encoder's"
             )
         self._prefixes = {InputType.QUERY: manifest.query_prefix, InputType.PASSAGE: manifest.passage_prefix}
-        longest_prefix = max(map(len, self._tokenizer.token_spans(list(self._prefixes.values()))))
+        longest_prefix = max(self._tokenizer.token_counts(list(self._prefixes.values())))
         self._info = EmbedderInfo(
             provider="Local",
             model=model,

@@ -166,7 +166,7 @@ class OpenAIEmbedder:
         reported = usage.get("total_tokens", usage.get("prompt_tokens")) if isinstance(usage, dict) else None
         if isinstance(reported, int) and reported > 0:
             return reported
-        return sum(map(len, self._tokenizer.token_spans(texts)))
+        return sum(self._tokenizer.token_counts(texts))
 
 
 def _decode(embedding: Any) -> Vectors:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ragindex_core.chunking import ChunkingRules, ChunkingStrategy, EstimatingTokenizer, chunk
 from ragindex_core.document import Block, BlockKind, Location, ParsedDocument, Span
-from ragindex_core.ports import Tokenizer
+from ragindex_core.ports import Tokenizer, TokenSpan
 from ragindex_core.testing.tokenizer import FakeTokenizer
 
 WORDS = st.one_of(
@@ -85,15 +85,21 @@ def _clean(text: str) -> str:
 class ShiftingTokenizer:
     """The whole has other tokens than its parts: pieces begin where the text does, and line breaks count."""
 
-    def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
-        return [[Span(i, min(i + 5, len(text))) for i in range(0, len(text), 5)] for text in texts]
+    def token_spans(self, texts: Sequence[str]) -> list[list[TokenSpan]]:
+        return [[(i, min(i + 5, len(text))) for i in range(0, len(text), 5)] for text in texts]
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return [len(spans) for spans in self.token_spans(texts)]
 
 
 class ByteTokenizer:
     """One token a byte, so that one character may be four tokens with the same span."""
 
-    def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
-        return [[Span(i, i + 1) for i, c in enumerate(text) for _ in c.encode()] for text in texts]
+    def token_spans(self, texts: Sequence[str]) -> list[list[TokenSpan]]:
+        return [[(i, i + 1) for i, c in enumerate(text) for _ in c.encode()] for text in texts]
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.encode()) for text in texts]
 
 
 tokenizers = st.sampled_from([FakeTokenizer(), ShiftingTokenizer(), ByteTokenizer(), EstimatingTokenizer()])
