@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 _WORK = ("worker", "queue:", "promoted:")
 #: Ingestion gives way to queries when both want the same processors.
 _NICENESS = 10
+#: Where Linux shares processors among sessions first, niceness counts only within one; the session has its own.
+_SESSION_NICENESS = Path("/proc/self/autogroup")
 
 
 class WorkerEnvironment(ProviderEnvironment):
@@ -58,7 +61,7 @@ class WorkerOptions:
 def run(options: WorkerOptions) -> None:
     environment = WorkerEnvironment()  # type: ignore[call-arg]  # filled from the environment
     _log(environment)
-    os.nice(_NICENESS)
+    _give_way()
     database = Database(
         DatabaseSettings(
             url=environment.database_url.get_secret_value(),
@@ -96,6 +99,13 @@ def run(options: WorkerOptions) -> None:
             listener.stop()
             embedders.close()
             database.close()
+
+
+def _give_way() -> None:
+    os.nice(_NICENESS)
+    if os.getsid(0) == os.getpid():  # else the session is somebody's terminal
+        with contextlib.suppress(OSError):  # no such thing on this system
+            _SESSION_NICENESS.write_text(str(_NICENESS))
 
 
 def _log(environment: WorkerEnvironment) -> None:

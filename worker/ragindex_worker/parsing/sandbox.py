@@ -200,5 +200,5 @@ def _start(limits: ParseLimits, lifeline: int) -> subprocess.Popen[bytes]:
         pass_fds=(lifeline,),  # and no other
         env={key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ} | {"LC_ALL": "C.UTF-8"},
         cwd="/",
-        start_new_session=True,  # a Ctrl-C is for the worker, which closes us in good order
+        process_group=0,  # a Ctrl-C is for the worker, which closes us in good order; a session would have own priority
     )
