@@ -89,16 +89,16 @@ class _Vocabulary:
 
     def __init__(self, language: str | None) -> None:
         self._algorithm = STEMMERS.get(language) if language else None
-        self._known: dict[str, _Terms] = {}
+        self.known: dict[str, _Terms] = {}
 
     def terms(self, run: str) -> _Terms:
-        known = self._known.get(run)
+        known = self.known.get(run)
         if known is None:
             if _FIRST_UNSPACED.match(run):
                 return _bigrams(run)  # hardly ever seen twice
-            if len(self._known) >= _CACHED_WORDS:
-                self._known.clear()
-            known = self._known[run] = self._make(run)
+            if len(self.known) >= _CACHED_WORDS:
+                self.known.clear()
+            known = self.known[run] = self._make(run)
         return known
 
     def _make(self, run: str) -> _Terms:
@@ -163,17 +163,18 @@ def analyse(text: str, language: str | None) -> list[Token]:
 
 def analyse_chunk(texts: Sequence[str], language: str | None) -> Analysed:
     """The passage made of ``texts`` (its context, then its own words), counted."""
-    lookup = _vocabulary(language).terms
+    vocabulary = _vocabulary(language)
+    known, make = vocabulary.known.get, vocabulary.terms
     frequencies: Counter[str] = Counter()
     whole_row: list[str | None] = []
     length = 0
     for text in texts:
         row: list[str] = []
         for run in _runs(text):
-            terms = lookup(run)
-            row += terms.row
-            if terms.extras:
-                frequencies.update([extra for extra, _ in terms.extras])
+            of_run, extras = known(run) or make(run)
+            row += of_run
+            if extras:
+                frequencies.update([extra for extra, _ in extras])
         frequencies.update(row)
         length += len(row)
         if row and whole_row:
