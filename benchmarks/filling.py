@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass
 
 from benchmarks import corpus
+from benchmarks.corpus import Document
 from benchmarks.machine import cpu_seconds
 from benchmarks.stage import INSTALLATION, NAMESPACE, Index, Stage, add_documents, pieces, write
 from benchmarks.writers import sealing
-from ragindex_db import indexes, revisions, writer
+from ragindex_db import contents, indexes, revisions
 from ragindex_db.engine import Database, DatabaseSettings
 
 _WRITERS = 2
@@ -60,6 +61,11 @@ def fill(stage: Stage, index: Index, chunks: int) -> Filled:
     return Filled(chunks, wall / _WRITERS, cpu + own, database)
 
 
+def _text(index: Index, document: Document, document_id: int) -> contents.Text:
+    text = "\n\n".join(passage.text for passage in document.passages)
+    return contents.Text(document_id, index.row.namespace, f"{document.number:016x}", text)
+
+
 def _fill(
     url: str, name: str, chunks: int, number: int, told: multiprocessing.SimpleQueue[tuple[float, float]]
 ) -> None:
@@ -71,11 +77,9 @@ def _fill(
             wall_began, cpu_began = time.perf_counter(), time.process_time()
             with database.begin() as connection:
                 ids = add_documents(connection, index, part)
-                for document, document_id in zip(part, ids, strict=True):
-                    text = "\n\n".join(passage.text for passage in document.passages)
-                    version = f"{document.number:016x}"
-                    writer.store_content(connection, document_id, index.row.namespace, version, text)
-                    write(connection, index, document, document_id)
+                written = list(zip(part, ids, strict=True))
+                contents.store(connection, [_text(index, document, i) for document, i in written])
+                write(connection, index, written)
             wall += time.perf_counter() - wall_began
             cpu += time.process_time() - cpu_began
     database.close()

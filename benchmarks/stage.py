@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from benchmarks import corpus
-from benchmarks.corpus import Document
-from ragindex_core.analysis import ANALYSER_VERSION
+from benchmarks.corpus import Document, Passage
+from ragindex_core.analysis import ANALYSER_VERSION, Analysed
 from ragindex_core.document import Chunk, Span
 from ragindex_core.object.resource import knowledge_base_id
 from ragindex_core.object.revision import key_of, projection
@@ -99,8 +99,7 @@ class Stage:
         for part in pieces(corpus.documents(chunks), _DOCUMENTS_AT_ONCE):
             with self.database.begin() as connection:
                 ids = add_documents(connection, index, part)
-                for document, document_id in zip(part, ids, strict=True):
-                    write(connection, index, document, document_id)
+                write(connection, index, list(zip(part, ids, strict=True)))
         say(f"sealing the postings ({time.monotonic() - started:.0f} s so far)")
         self.seal(index)
         say(f"building the vector index ({time.monotonic() - started:.0f} s so far)")
@@ -213,35 +212,40 @@ def add_documents(connection: Connection, index: Index, documents: Sequence[Docu
     ]
     insert = sa.insert(schema.documents).returning(schema.documents.c.id, sort_by_parameter_order=True)
     ids = list(connection.execute(insert, values).scalars())
-    for document, document_id in zip(documents, ids, strict=True):
-        replace_document_metadata(connection, index.row.id, document_id, document.metadata)
+    metadata = {document_id: document.metadata for document, document_id in zip(documents, ids, strict=True)}
+    replace_document_metadata(connection, index.row.id, metadata)
     return ids
 
 
-def write(connection: Connection, index: Index, document: Document, document_id: int) -> None:
-    """Text, vectors and terms, by RagIndex's own writer."""
-    chunks = writer.DocumentChunks(
-        document_id=document_id,
-        namespace=index.row.namespace,
-        version=f"{document.number:016x}",
-        content_id=document_id,
-        language=corpus.LANGUAGE,
-        access_groups=None,
-        chunks=[
-            writer.EmbeddedChunk(
-                chunk=Chunk(
-                    ordinal=ordinal,
-                    text=passage.text,
-                    span=Span(ordinal * corpus.STRIDE, ordinal * corpus.STRIDE + len(passage.text)),
-                    tokens=passage.analysed.length,
-                ),
-                vector=passage.vector,
-                analysed=passage.analysed,
-            )
-            for ordinal, passage in enumerate(document.passages)
-        ],
+def write(connection: Connection, index: Index, documents: Sequence[tuple[Document, int]]) -> None:
+    """Text, vectors and terms, by RagIndex's own writer; each document with its id."""
+    written = [
+        writer.DocumentChunks(
+            document_id=document_id,
+            namespace=index.row.namespace,
+            version=f"{document.number:016x}",
+            content_id=document_id,
+            language=corpus.LANGUAGE,
+            access_groups=None,
+            chunks=[_embedded(ordinal, passage) for ordinal, passage in enumerate(document.passages)],
+        )
+        for document, document_id in documents
+    ]
+    writer.replace_chunks(connection, index.tables, written, sealed=True)
+
+
+def _embedded(ordinal: int, passage: Passage) -> writer.EmbeddedChunk:
+    chunk = Chunk(
+        ordinal=ordinal,
+        text=passage.text,
+        span=Span(ordinal * corpus.STRIDE, ordinal * corpus.STRIDE + len(passage.text)),
+        tokens=passage.analysed.length,
     )
-    writer.replace_chunks(connection, index.tables, chunks, sealed=True)
+    return writer.EmbeddedChunk(chunk, passage.vector, terms(passage.analysed))
+
+
+def terms(analysed: Analysed) -> keyword.Terms:
+    return keyword.encode(analysed.length, analysed.frequencies, analysed.row)
 
 
 def number_of(uri: str, start: int) -> int:

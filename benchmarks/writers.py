@@ -15,6 +15,7 @@ from multiprocessing.synchronize import Barrier
 from typing import TypeAlias
 
 from benchmarks import corpus
+from benchmarks.stage import terms
 from ragindex_core.document import Chunk, Span
 from ragindex_core.errors import RagIndexError
 from ragindex_db import keyword, writer
@@ -88,14 +89,14 @@ def _write(
             writer.EmbeddedChunk(
                 Chunk(i, passage.text, Span(i * corpus.STRIDE, i * corpus.STRIDE + len(passage.text))),
                 passage.vector,
-                passage.analysed,
+                terms(passage.analysed),
             )
             for i, passage in enumerate(chance.sample(passages, PASSAGES))
         ]
         document = writer.DocumentChunks(10_000_000 + number, "benchmarks", "1", 1, corpus.LANGUAGE, None, chunks)
         try:
             with database.begin() as connection:
-                writer.replace_chunks(connection, tables, document, sealed=True)
+                writer.replace_chunks(connection, tables, [document], sealed=True)
         except RagIndexError:
             refused += 1
         else:

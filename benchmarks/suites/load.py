@@ -109,8 +109,7 @@ def _written(stage: Stage, documents: Sequence[Document], a_transaction: int) ->
         with _watched(stage, found):
             for part in pieces(zip(documents, ids, strict=True), a_transaction):
                 with stage.database.begin() as connection:
-                    for document, document_id in part:
-                        write(connection, index, document, document_id)
+                    write(connection, index, part)
         return found[0]
     finally:
         stage.drop(index)
@@ -122,8 +121,7 @@ def _copied(stage: Stage, documents: Sequence[Document]) -> dict[str, Cost]:
     try:
         for part in pieces(enumerate(documents, 1), _A_TRANSACTION):
             with stage.database.begin() as connection:
-                for document_id, document in part:
-                    write(connection, source, document, document_id)
+                write(connection, source, [(document, document_id) for document_id, document in part])
         return {name: _copy(stage, *tables) for name, tables in _tables(source, target).items()}
     finally:
         stage.drop(source)

@@ -10,8 +10,9 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
+from sqlalchemy.dialects.postgresql import BYTEA, insert
 
+from ragindex_db.given import given
 from ragindex_db.schema import documents, embedding_cache, embedding_uses
 
 #: An entry's use is noted at most this often, so that a lookup is seldom a write.
@@ -61,11 +62,13 @@ def store(
     wanted = {k for document_id in live for k in uses[document_id] if k in vectors}
     if not wanted:
         return
-    rows = [
-        {"index_id": index_id, "key": k, "vector": np.ascontiguousarray(vectors[k], dtype="<f4").tobytes()}
-        for k in sorted(wanted)
-    ]
-    connection.execute(insert(embedding_cache).on_conflict_do_nothing(), rows)
+    rows = [(k, np.ascontiguousarray(vectors[k], dtype="<f4").tobytes()) for k in sorted(wanted)]
+    new = given(rows, key=BYTEA(), vector=BYTEA())
+    connection.execute(
+        insert(embedding_cache)
+        .from_select(["index_id", "key", "vector"], sa.select(sa.literal(index_id), new.c.key, new.c.vector))
+        .on_conflict_do_nothing()
+    )
     _note(connection, index_id, {document_id: wanted.intersection(uses[document_id]) for document_id in live})
 
 
@@ -92,25 +95,18 @@ def _note(connection: Connection, index_id: int, uses: Mapping[int, Collection[b
     pairs = [(document_id, k) for document_id, keys in uses.items() for k in keys]
     if not pairs:
         return
-    given = (
-        sa.func.unnest(
-            sa.cast([pair[0] for pair in pairs], ARRAY(sa.BigInteger)),
-            sa.cast([pair[1] for pair in pairs], ARRAY(BYTEA)),
-        )
-        .table_valued("document_id", "key")
-        .render_derived()
-    )
+    new = given(pairs, document_id=sa.BigInteger(), key=BYTEA())
     noted = sa.exists().where(
         embedding_uses.c.index_id == index_id,
-        embedding_uses.c.key == given.c.key,
-        embedding_uses.c.document_id == given.c.document_id,
+        embedding_uses.c.key == new.c.key,
+        embedding_uses.c.document_id == new.c.document_id,
     )
     # An entry that is gone meanwhile has no uses; one that is there stays until this transaction ends.
     there = (
-        sa.select(embedding_cache.c.index_id, embedding_cache.c.key, given.c.document_id)
-        .join(given, given.c.key == embedding_cache.c.key)
+        sa.select(embedding_cache.c.index_id, embedding_cache.c.key, new.c.document_id)
+        .join(new, new.c.key == embedding_cache.c.key)
         .where(embedding_cache.c.index_id == index_id, sa.not_(noted))
-        .order_by(embedding_cache.c.key, given.c.document_id)
+        .order_by(embedding_cache.c.key, new.c.document_id)
         .with_for_update(of=embedding_cache, key_share=True, read=True)
     )
     connection.execute(

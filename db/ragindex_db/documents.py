@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from ragindex_core.document import MetadataValue
 from ragindex_core.errors import NotFound
@@ -18,6 +18,7 @@ from ragindex_core.sync.diff import KnownObject
 from ragindex_db import cache, keyword, queue, revisions, schema, search
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.engine import Database
+from ragindex_db.given import given
 from ragindex_db.schema import contents, document_metadata, documents, revision_documents
 
 
@@ -175,37 +176,39 @@ def add(connection: Connection, index_id: int, namespace: str, source: str, list
     """New documents, in the queue of every kept revision. One that is there already is left as it is."""
     if not listed:
         return []
+    rows = [{"index_id": index_id, "namespace": namespace, "source": source, **_values(item)} for item in listed]
     statement = (
         insert(documents)
-        .values([{"index_id": index_id, "namespace": namespace, "source": source, **_values(item)} for item in listed])
+        .values(change=schema.change_numbers.next_value())
         .on_conflict_do_nothing()
         .returning(documents.c.id)
     )
-    ids = list(connection.execute(statement).scalars())
-    for revision in revisions.with_tables(connection, index_id):
+    ids = list(connection.execute(statement, rows).scalars())
+    new = given([(i,) for i in ids], document_id=sa.BigInteger())
+    for revision in revisions.with_tables(connection, index_id) if ids else ():
+        queued = sa.select(sa.literal(revision.id), new.c.document_id, sa.literal(index_id), sa.literal(namespace))
         connection.execute(
             insert(revision_documents)
-            .values(
-                [
-                    {"revision_id": revision.id, "document_id": i, "index_id": index_id, "namespace": namespace}
-                    for i in ids
-                ]
-            )
+            .from_select(["revision_id", "document_id", "index_id", "namespace"], queued)
             .on_conflict_do_nothing()
-        ) if ids else None
+        )
     return ids
 
 
 def change(connection: Connection, index_id: int, changed: Mapping[int, Listed]) -> None:
     """New bytes at the source: to be indexed again, in every kept revision. What is indexed stays searchable."""
-    for document_id, item in sorted(changed.items()):
-        connection.execute(sa.update(documents).where(documents.c.id == document_id).values(**_values(item)))
+    touch(connection, changed)
     queue.requeue(connection, index_id, list(changed))
 
 
-def touch(connection: Connection, document_id: int, item: Listed) -> None:
+def touch(connection: Connection, touched: Mapping[int, Listed]) -> None:
     """The source's token moved, the bytes did not; or only the metadata beside them did."""
-    connection.execute(sa.update(documents).where(documents.c.id == document_id).values(**_values(item)))
+    for document_id, item in sorted(touched.items()):
+        connection.execute(
+            sa.update(documents)
+            .where(documents.c.id == document_id)
+            .values(**_values(item), change=schema.change_numbers.next_value())
+        )
 
 
 def _values(item: Listed) -> dict[str, Any]:
@@ -219,55 +222,62 @@ def _values(item: Listed) -> dict[str, Any]:
         "source_metadata": dict(item.object.metadata),
         "access_groups": list(item.access_groups) if item.access_groups is not None else None,
         "upload_id": item.upload_id,
-        "change": schema.change_numbers.next_value(),
     }
 
 
-def set_parsed(
-    connection: Connection,
-    index_id: int,
-    document_id: int,
-    *,
-    title: str | None,
-    version: str,
-    sha256: str,
-    media_type: str,
-    language: str | None,
-    parser_metadata: Mapping[str, MetadataValue],
-    given: Mapping[str, MetadataValue],
-) -> None:
-    """What reading the document taught: written in the transaction that makes it searchable."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What reading a document taught."""
+
+    document_id: int
+    title: str | None
+    version: str
+    sha256: str
+    media_type: str
+    language: str | None
+    parser_metadata: Mapping[str, MetadataValue]
+    given: Mapping[str, MetadataValue]  # said beside it
+
+    @property
+    def metadata(self) -> dict[str, MetadataValue]:
+        return {**self.parser_metadata, **self.given}
+
+
+def set_parsed(connection: Connection, index_id: int, read: Sequence[Read]) -> None:
+    """Written in the transaction that makes the documents searchable."""
+    new = given(
+        [
+            (r.document_id, r.title, r.version, r.sha256, r.media_type, r.language, dict(r.parser_metadata), r.metadata)
+            for r in read
+        ],
+        document_id=sa.BigInteger(),
+        title=sa.Text(),
+        version=sa.Text(),
+        sha256=sa.Text(),
+        media_type=sa.Text(),
+        language=sa.Text(),
+        parser_metadata=JSONB(),
+        metadata=JSONB(),
+    )
+    values = {name: new.c[name] for name in new.c.keys() if name != "document_id"}  # noqa: SIM118  no mapping
     connection.execute(
         sa.update(documents)
-        .where(documents.c.id == document_id)
-        .values(
-            title=title,
-            version=version,
-            sha256=sha256,
-            media_type=media_type,
-            language=language,
-            parser_metadata=dict(parser_metadata),
-            change=schema.change_numbers.next_value(),
-        )
+        .where(documents.c.id == new.c.document_id)
+        .values(**values, change=schema.change_numbers.next_value())
     )
-    _set_metadata(connection, index_id, document_id, {**parser_metadata, **given})
+    search.replace_document_metadata(connection, index_id, {r.document_id: r.metadata for r in read})
 
 
 def set_given_metadata(
-    connection: Connection, index_id: int, document_id: int, given: Mapping[str, MetadataValue]
+    connection: Connection, index_id: int, document_id: int, said: Mapping[str, MetadataValue]
 ) -> None:
     """Only what is said beside the document may have changed: merged anew over what the file says."""
     parsed = connection.execute(
         sa.select(documents.c.parser_metadata).where(documents.c.id == document_id)
     ).scalar_one()
-    _set_metadata(connection, index_id, document_id, {**parsed, **given})
-
-
-def _set_metadata(
-    connection: Connection, index_id: int, document_id: int, metadata: Mapping[str, MetadataValue]
-) -> None:
-    connection.execute(sa.update(documents).where(documents.c.id == document_id).values(metadata=dict(metadata)))
-    search.replace_document_metadata(connection, index_id, document_id, metadata)
+    metadata = {**parsed, **said}
+    connection.execute(sa.update(documents).where(documents.c.id == document_id).values(metadata=metadata))
+    search.replace_document_metadata(connection, index_id, {document_id: metadata})
 
 
 def set_read(connection: Connection, document_id: int, *, version: str, sha256: str) -> None:
@@ -293,68 +303,6 @@ def content(connection: Connection, document_id: int, version: str | None, revis
     if row is None:
         raise NotFound("there is no text of this document" + (f" in version {version}" if version else " yet"))
     return row[0], row[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A document as it was last read, for when its source has it no more."""
-
-    text: str
-    title: str | None
-    sha256: str
-    size: int
-    media_type: str
-    language: str | None
-    parser_metadata: Mapping[str, MetadataValue]
-    metadata: Mapping[str, MetadataValue]
-
-
-def stored(connection: Connection, document_id: int) -> Stored | None:
-    """None when nothing was kept of the version that was read last."""
-    columns = [(contents if name == "text" else documents).c[name] for name in Stored.__slots__]
-    row = connection.execute(
-        sa.select(*columns)
-        .join(contents, sa.and_(contents.c.document_id == documents.c.id, contents.c.version == documents.c.version))
-        .where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
-        .order_by(contents.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else Stored(**row._mapping)
-
-
-def regroup(connection: Connection, index_id: int, source: str, groups: Sequence[str] | None, limit: int) -> int:
-    """Up to ``limit`` documents of this source, with their chunks in every kept revision, are for these groups now,
-    if they were for others; the number of them. What is embedded stays."""
-    given = sa.cast(None if groups is None else list(groups), ARRAY(sa.Text))
-    ids = list(
-        connection.execute(
-            sa.select(documents.c.id)
-            .where(
-                documents.c.index_id == index_id,
-                documents.c.source == source,
-                documents.c.deleted_at.is_(None),
-                documents.c.access_groups.is_distinct_from(given),
-            )
-            .order_by(documents.c.id)
-            .limit(limit)
-            .with_for_update(key_share=True)
-        ).scalars()
-    )
-    if ids:
-        connection.execute(
-            sa.update(documents)
-            .where(documents.c.id.in_(ids))
-            .values(access_groups=given, change=schema.change_numbers.next_value())
-        )
-        for revision in revisions.with_tables(connection, index_id):
-            chunk = revision.tables.chunk
-            connection.execute(sa.update(chunk).where(chunk.c.document_id.in_(ids)).values(access_groups=given))
-    return len(ids)
-
-
-def access_groups(connection: Connection, document_id: int) -> tuple[str, ...] | None:
-    groups = connection.execute(sa.select(documents.c.access_groups).where(documents.c.id == document_id)).scalar_one()
-    return None if groups is None else tuple(groups)
 
 
 def delete(connection: Connection, index_id: int, document_ids: Sequence[int]) -> int:

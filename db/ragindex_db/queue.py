@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from ragindex_core.document import DocumentReason
 from ragindex_db import schema
+from ragindex_db.given import given
 from ragindex_db.schema import documents, indexes, revision_documents, revisions
 
 LEASE = timedelta(seconds=90)
@@ -111,60 +112,77 @@ def claim(connection: Connection, owner: str, limit: int, *, index_id: int | Non
     return [Claim(**row._mapping) for row in rows]
 
 
-def hold(connection: Connection, claim: Claim) -> bool:
-    """Lock the document and its queue row for this transaction; False when the lease was lost meanwhile.
+def hold(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
+    """Lock the documents and their queue rows for this transaction: those whose lease was not lost meanwhile.
 
-    The document comes first, as it does in a delete: one order of locks, no deadlock.
+    The documents come first, as they do in a delete, and in the order of their ids: one order of locks, no deadlock.
     """
-    document = connection.execute(
+    claims_by_id = {claim.document_id: claim for claim in claims}
+    live = connection.execute(
         sa.select(documents.c.id)
-        .where(documents.c.id == claim.document_id, documents.c.deleted_at.is_(None))
+        .where(documents.c.id.in_(list(claims_by_id)), documents.c.deleted_at.is_(None))
+        .order_by(documents.c.id)
         .with_for_update(key_share=True)
-    ).one_or_none()
-    if document is None:
-        return False
-    row = connection.execute(
-        sa.select(revision_documents.c.document_id).where(_leased(claim)).with_for_update()
-    ).one_or_none()
-    return row is not None
+    ).scalars()
+    held = _locked(_leased([claims_by_id[i] for i in live]))
+    ours = set(connection.execute(sa.select(held.c.document_id)).scalars())
+    return [claim for claim in claims if claim.document_id in ours]
 
 
 def renew(connection: Connection, claims: Sequence[Claim]) -> set[str]:
-    """Longer leases for work still under way; the tokens that are still ours."""
+    """Longer leases for work still under way; the tokens that are still ours.
+
+    A row that is locked is being written this moment, and is not waited for.
+    """
+    held = _locked(_leased(claims), skip_locked=True)
     rows = connection.execute(
         sa.update(revision_documents)
-        .where(revision_documents.c.lease_token.in_([claim.token for claim in claims]))
+        .where(_same_row(held))
         .values(lease_until=sa.func.now() + LEASE, next_attempt_at=sa.func.now() + LEASE)
         .returning(revision_documents.c.lease_token)
     )
     return {row[0] for row in rows}
 
 
-def indexed(
-    connection: Connection,
-    claim: Claim,
-    *,
-    version: str,
-    content_id: int | None,
-    chunks: int,
-    tokens: int,
-    parser: str,
-    layout: int,
-) -> None:
-    """The document is searchable in this version. Call after ``hold`` in the same transaction."""
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """That a claimed document is searchable, and in what form."""
+
+    claim: Claim
+    version: str
+    content_id: int | None
+    chunks: int
+    tokens: int
+    parser: str
+    layout: int
+
+
+def indexed(connection: Connection, done: Sequence[Indexed]) -> None:
+    """Call after ``hold`` in the same transaction."""
+    rd = revision_documents
+    new = given(
+        [(d.claim.token, d.version, d.content_id, d.chunks, d.tokens, d.parser, d.layout) for d in done],
+        lease_token=rd.c.lease_token.type,
+        indexed_version=sa.Text(),
+        content_id=sa.BigInteger(),
+        chunks=sa.Integer(),
+        tokens=sa.BigInteger(),
+        parser=sa.Text(),
+        layout=sa.Integer(),
+    )
     connection.execute(
-        sa.update(revision_documents)
-        .where(_leased(claim))
+        sa.update(rd)
+        .where(rd.c.lease_token == new.c.lease_token, _leased([d.claim for d in done]))
         .values(
             state="Indexed",
             reason=None,
             message=None,
-            indexed_version=version,
-            content_id=content_id,
-            chunks=chunks,
-            tokens=tokens,
-            parser=parser,
-            layout=layout,
+            indexed_version=new.c.indexed_version,
+            content_id=new.c.content_id,
+            chunks=new.c.chunks,
+            tokens=new.c.tokens,
+            parser=new.c.parser,
+            layout=new.c.layout,
             indexed_at=sa.func.now(),
             **_released(),
         )
@@ -175,7 +193,7 @@ def unchanged(connection: Connection, claim: Claim) -> None:
     """The bytes are those already indexed: nothing to do but say so."""
     connection.execute(
         sa.update(revision_documents)
-        .where(_leased(claim))
+        .where(_leased([claim]))
         .values(state="Indexed", reason=None, message=None, **_released())
     )
 
@@ -193,7 +211,7 @@ def failed(
     )
     connection.execute(
         sa.update(revision_documents)
-        .where(_leased(claim))
+        .where(_leased([claim]))
         .values(reason=reason.value, message=message[:_MOST_MESSAGE], **{**_released(), **again})
     )
 
@@ -228,12 +246,10 @@ def give_back(
     With a reason, whoever looks at the document sees what it waits for.
     """
     told = {} if reason is None else {"reason": reason.value, "message": (message or "")[:_MOST_MESSAGE]}
+    held = _locked(_leased(claims), revision_documents.c.state == "Processing")
     connection.execute(
         sa.update(revision_documents)
-        .where(
-            revision_documents.c.lease_token.in_([claim.token for claim in claims]),
-            revision_documents.c.state == "Processing",
-        )
+        .where(_same_row(held))
         .values(
             state="Pending",
             attempts=revision_documents.c.attempts - (0 if counts else 1),
@@ -245,9 +261,10 @@ def give_back(
 
 def requeue(connection: Connection, index_id: int, document_ids: Sequence[int]) -> int:
     """These documents changed: every kept revision has to take them anew. A worker at work on one loses its lease."""
+    rd = revision_documents.c
     return connection.execute(
         sa.update(revision_documents)
-        .where(revision_documents.c.index_id == index_id, revision_documents.c.document_id.in_(document_ids))
+        .where(_same_row(_locked(rd.index_id == index_id, rd.document_id.in_(document_ids))))
         .values(state="Pending", reason=None, message=None, attempts=0, **_released())
     ).rowcount
 
@@ -255,12 +272,10 @@ def requeue(connection: Connection, index_id: int, document_ids: Sequence[int]) 
 def retry_failed(connection: Connection, revision_id: int) -> int:
     """Only what failed, or waits for another attempt after a failure, is tried again at once."""
     rd = revision_documents.c
+    again = sa.or_(rd.state == "Failed", sa.and_(rd.state == "Pending", rd.reason.isnot(None)))
     return connection.execute(
         sa.update(revision_documents)
-        .where(
-            rd.revision_id == revision_id,
-            sa.or_(rd.state == "Failed", sa.and_(rd.state == "Pending", rd.reason.isnot(None))),
-        )
+        .where(_same_row(_locked(rd.revision_id == revision_id, again)))
         .values(state="Pending", attempts=0, **_released())
     ).rowcount
 
@@ -269,7 +284,7 @@ def rebuild(connection: Connection, revision_id: int) -> int:
     """Parse every document again, with today's parser; unchanged chunks come out of the cache."""
     return connection.execute(
         sa.update(revision_documents)
-        .where(revision_documents.c.revision_id == revision_id)
+        .where(_same_row(_locked(revision_documents.c.revision_id == revision_id)))
         .values(state="Pending", attempts=0, reason=None, message=None, parser=None, layout=None, **_released())
     ).rowcount
 
@@ -309,11 +324,31 @@ def new_owner() -> str:
     return uuid.uuid4().hex
 
 
-def _leased(claim: Claim) -> sa.ColumnElement[bool]:
+def _leased(claims: Sequence[Claim]) -> sa.ColumnElement[bool]:
+    """Each is found by its key, and known by its token."""
     rd = revision_documents.c
     return sa.and_(
-        rd.revision_id == claim.revision_id, rd.document_id == claim.document_id, rd.lease_token == claim.token
+        rd.revision_id.in_({claim.revision_id for claim in claims}),
+        rd.document_id.in_([claim.document_id for claim in claims]),
+        rd.lease_token.in_([claim.token for claim in claims]),
     )
+
+
+def _locked(*which: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.CTE:
+    """Rows locked in the order of their documents, as everyone does who changes several."""
+    rd = revision_documents
+    return (
+        sa.select(rd.c.revision_id, rd.c.document_id)
+        .where(*which)
+        .order_by(rd.c.document_id, rd.c.revision_id)
+        .with_for_update(skip_locked=skip_locked)
+        .cte("locked")
+    )
+
+
+def _same_row(locked: sa.CTE) -> sa.ColumnElement[bool]:
+    rd = revision_documents.c
+    return sa.and_(rd.revision_id == locked.c.revision_id, rd.document_id == locked.c.document_id)
 
 
 def _released() -> dict[str, Any]:

@@ -1,27 +1,22 @@
-"""A document's chunks into a revision: text, vectors and terms by binary COPY, the older ones out, all or nothing."""
+"""Documents' chunks into a revision: text, vectors and terms by binary COPY, the older ones out, all or nothing."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psycopg
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from pgvector import HalfVector, Vector
-from psycopg import sql
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects.postgresql import insert
 
-from ragindex_core.analysis import Analysed
 from ragindex_core.document import Chunk
 from ragindex_db import documents, keyword
+from ragindex_db.copying import copy_into, copying
 from ragindex_db.data_tables import RevisionTables
-from ragindex_db.schema import contents
 
+_VECTORS_AT_ONCE = 256
 _CHUNK_COLUMNS = {
     "id": "int8",
     "document_id": "int8",
@@ -57,7 +52,7 @@ class EmbeddedChunk:
 
     chunk: Chunk
     vector: NDArray[np.float32] | None
-    analysed: Analysed
+    terms: keyword.Terms | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,46 +66,28 @@ class DocumentChunks:
     chunks: Sequence[EmbeddedChunk]
 
 
-def store_content(connection: Connection, document_id: int, namespace: str, version: str, text: str) -> int:
-    """The id of this text as a version of the document; stored once however many revisions refer to it."""
-    digest = hashlib.sha256(text.encode()).digest()
-    same = (
-        contents.c.document_id == document_id,
-        contents.c.version == version,
-        contents.c.text_sha256 == digest,
-    )
-    connection.execute(
-        insert(contents)
-        .values(document_id=document_id, namespace=namespace, version=version, text_sha256=digest, text=text)
-        .on_conflict_do_nothing()
-    )
-    return int(connection.execute(sa.select(contents.c.id).where(*same)).scalar_one())
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A chunk of a document, with the id it gets."""
+
+    id: int
+    document_id: int
+    chunk: EmbeddedChunk
 
 
-def replace_chunks(connection: Connection, tables: RevisionTables, document: DocumentChunks, *, sealed: bool) -> None:
-    """The document's chunks are these and no others. ``sealed``: no vector index is there yet that inserts would
+def replace_chunks(
+    connection: Connection, tables: RevisionTables, written: Sequence[DocumentChunks], *, sealed: bool
+) -> None:
+    """These documents' chunks are these and no others. ``sealed``: no vector index is there yet that inserts would
     have to maintain."""
-    documents.delete_chunks(connection, tables, [document.document_id])
-    if document.chunks:
-        ids = _take_ids(connection, tables.chunk, len(document.chunks))
-        _copy(connection, tables.chunk, _CHUNK_COLUMNS, _chunk_rows(document, ids))
-        searchable = [(i, c) for i, c in zip(ids, document.chunks, strict=True) if c.vector is not None]
-        _copy_vectors(connection, tables, document.document_id, searchable, sealed=sealed)
-        keyword.write(connection, tables.keyword, [_terms(i, document.document_id, c.analysed) for i, c in searchable])
-
-
-def _terms(chunk_id: int, document_id: int, analysed: Analysed) -> keyword.ChunkTerms:
-    return keyword.ChunkTerms(chunk_id, document_id, analysed.length, analysed.frequencies, analysed.row)
-
-
-def forget_old_contents(connection: Connection, document_id: int, referring: Table) -> None:
-    """Texts of this document that no revision refers to any more."""
-    connection.execute(
-        sa.delete(contents).where(
-            contents.c.document_id == document_id,
-            sa.not_(sa.exists().where(referring.c.content_id == contents.c.id)),
-        )
-    )
+    documents.delete_chunks(connection, tables, [document.document_id for document in written])
+    ids = iter(_take_ids(connection, tables.chunk, sum(len(document.chunks) for document in written)))
+    rows = [(document, [_Row(next(ids), document.document_id, c) for c in document.chunks]) for document in written]
+    _copy_chunks(connection, tables.chunk, rows)
+    searchable = [row for _, of_document in rows for row in of_document if row.chunk.vector is not None]
+    _copy_vectors(connection, tables, searchable, sealed=sealed)
+    terms = [(row.id, row.document_id, row.chunk.terms) for row in searchable if row.chunk.terms is not None]
+    keyword.write_encoded(connection, tables.keyword, terms)
 
 
 def _take_ids(connection: Connection, table: Table, count: int) -> list[int]:
@@ -119,70 +96,80 @@ def _take_ids(connection: Connection, table: Table, count: int) -> list[int]:
     return list(connection.execute(sa.select(sa.func.nextval(sequence)).select_from(numbers)).scalars())
 
 
-def _chunk_rows(document: DocumentChunks, ids: Sequence[int]) -> list[tuple[Any, ...]]:
-    groups = list(document.access_groups) if document.access_groups is not None else None
-    rows = []
-    for chunk_id, embedded in zip(ids, document.chunks, strict=True):
-        chunk, at = embedded.chunk, embedded.chunk.location
-        rows.append(
-            (
-                chunk_id,
-                document.document_id,
-                document.namespace,
-                document.version,
-                document.content_id,
-                chunk.ordinal,
-                chunk.text,
-                chunk.context,
-                list(chunk.headings),
-                chunk.span.start,
-                chunk.span.end,
-                at.page,
-                at.page_end,
-                at.sheet,
-                at.cells,
-                at.start_ms,
-                at.end_ms,
-                at.speaker,
-                document.language,
-                chunk.level,
-                None if chunk.parent is None else ids[chunk.parent],
-                None if chunk.section is None else ids[chunk.section],
-                embedded.vector is not None,
-                chunk.tokens,
-                groups,
-            )
-        )
-    return rows
+def _copy_chunks(connection: Connection, table: Table, rows: Sequence[tuple[DocumentChunks, Sequence[_Row]]]) -> None:
+    with copying(connection, table, _CHUNK_COLUMNS) as copy:
+        copy.set_types(list(_CHUNK_COLUMNS.values()))
+        for document, of_document in rows:
+            groups = list(document.access_groups) if document.access_groups is not None else None
+            ids = [row.id for row in of_document]
+            for row in of_document:
+                copy.write_row(_chunk_row(document, row, ids, groups))
 
 
-def _copy_vectors(
-    connection: Connection,
-    tables: RevisionTables,
-    document_id: int,
-    searchable: Sequence[tuple[int, EmbeddedChunk]],
-    *,
-    sealed: bool,
-) -> None:
-    half = tables.element_type == "HalfVector"
-    columns = {
-        "chunk_id": "int8",
-        "document_id": "int8",
-        "sealed": "bool",
-        "embedding": "halfvec" if half else "vector",
-    }
-    wrap = HalfVector if half else Vector
-    rows = [(i, document_id, sealed, wrap(c.vector)) for i, c in searchable if c.vector is not None]
-    _copy(connection, tables.vector, columns, rows)
-
-
-def _copy(connection: Connection, table: Table, columns: dict[str, str], rows: Sequence[tuple[Any, ...]]) -> None:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(table.schema or "", table.name), sql.SQL(", ").join(map(sql.Identifier, columns))
+def _chunk_row(document: DocumentChunks, row: _Row, ids: Sequence[int], groups: list[str] | None) -> tuple[Any, ...]:
+    chunk, at = row.chunk.chunk, row.chunk.chunk.location
+    return (
+        row.id,
+        document.document_id,
+        document.namespace,
+        document.version,
+        document.content_id,
+        chunk.ordinal,
+        chunk.text,
+        chunk.context,
+        list(chunk.headings),
+        chunk.span.start,
+        chunk.span.end,
+        at.page,
+        at.page_end,
+        at.sheet,
+        at.cells,
+        at.start_ms,
+        at.end_ms,
+        at.speaker,
+        document.language,
+        chunk.level,
+        None if chunk.parent is None else ids[chunk.parent],
+        None if chunk.section is None else ids[chunk.section],
+        row.chunk.vector is not None,
+        chunk.tokens,
+        groups,
     )
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(list(columns.values()))
-        for row in rows:
-            copy.write_row(row)
+
+
+def _copy_vectors(connection: Connection, tables: RevisionTables, rows: Sequence[_Row], *, sealed: bool) -> None:
+    """Every row has the same size, so that all of them are one array."""
+    columns = ("chunk_id", "document_id", "sealed", "embedding")
+    component = ">f2" if tables.element_type == "HalfVector" else ">f4"
+    layout = np.dtype(
+        [
+            ("fields", ">i2"),
+            ("chunk_id_size", ">i4"),
+            ("chunk_id", ">i8"),
+            ("document_id_size", ">i4"),
+            ("document_id", ">i8"),
+            ("sealed_size", ">i4"),
+            ("sealed", "u1"),
+            ("embedding_size", ">i4"),
+            ("dimensions", ">i2"),
+            ("unused", ">i2"),
+            ("embedding", component, (tables.dimensions,)),
+        ]
+    )
+
+    def blocks() -> Iterator[bytes]:
+        for start in range(0, len(rows), _VECTORS_AT_ONCE):
+            part = rows[start : start + _VECTORS_AT_ONCE]
+            block = np.zeros(len(part), layout)
+            block["fields"] = len(columns)
+            block["chunk_id_size"] = block["document_id_size"] = 8
+            block["sealed_size"] = 1
+            block["embedding_size"] = layout["embedding"].itemsize + 4
+            block["dimensions"] = tables.dimensions
+            block["chunk_id"] = [row.id for row in part]
+            block["document_id"] = [row.document_id for row in part]
+            block["sealed"] = sealed
+            block["embedding"] = [row.chunk.vector for row in part]
+            yield block.tobytes()
+
+    copy_into(connection, tables.vector, columns, blocks())

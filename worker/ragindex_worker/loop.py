@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _SEAL_WHOLE, _SEAL_REST = 960, 64  # chunks
 _SEAL_VECTORS = 500  # an insert into the graph costs milliseconds: short transactions
-_CLAIM = 8  # documents a thread takes at a time: enough to fill a batch of the model, few enough to lose
+_CLAIM = 16  # documents a thread takes at a time: enough to share a transaction, few enough to lose
 _LOOK_EVERY = 15.0  # seconds; signals make it sooner
 _RENEW_EVERY = 25.0
 _TIDY_EVERY = 3600.0

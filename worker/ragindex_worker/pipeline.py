@@ -1,7 +1,7 @@
-"""From claimed documents to searchable chunks: fetch, parse, cut, embed, and one short transaction a document.
+"""From claimed documents to searchable chunks: fetch, parse, cut, embed, and one short transaction for several.
 
-No transaction is open while bytes are read, parsed or embedded. The unit of failure is one document: it gets a state
-and a reason, and the others of its group go on.
+No transaction is open while bytes are read, parsed, embedded or analysed. The unit of failure is one document: it gets
+a state and a reason, and the others of its group go on.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from ragindex_core.analysis import Analysed, analyse_chunk, detect_language
+from ragindex_core.analysis import analyse_chunk, detect_language
 from ragindex_core.chunking import ChunkingRules, ChunkingStrategy, chunk, clamped
 from ragindex_core.document import Block, BlockKind, Chunk, DocumentReason, MetadataValue, ParsedDocument, Span
 from ragindex_core.errors import DocumentRejected, RagIndexError, Throttled, Unavailable
@@ -23,12 +24,11 @@ from ragindex_core.object.ingestion import OnSourceDeletion
 from ragindex_core.object.revision import complete
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Fetched, Source
-from ragindex_db import documents, ledger, queue, search, signals, writer
+from ragindex_db import contents, documents, groups, keyword, ledger, queue, search, signals, writer
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
 from ragindex_db.revisions import RevisionRow
-from ragindex_db.schema import revision_documents
 from ragindex_worker.embedding import CachingEmbedder, Embedded, EmbeddingFailed, Stopped
 from ragindex_worker.metadata import sidecar_attributes
 from ragindex_worker.parsing.sandbox import Sandbox
@@ -43,6 +43,8 @@ _STORED = "stored/1"
 _PARAGRAPH = re.compile(r"\S.*(?:\n[^\S\n]*\S.*)*")  # lines with something on them, one after another
 _INTERNAL = "RagIndex failed on this document; its log has the details"
 _PROVIDER_AWAY = timedelta(seconds=30)
+#: Documents are embedded and written together until they have this much text: what is in hand stays small.
+_MOST_CHARACTERS = 500_000
 _RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 120, 600)]
 
 
@@ -78,6 +80,11 @@ class _Prepared:
     given: dict[str, MetadataValue]
     chunks: list[Chunk]
     keys: list[bytes] = field(default_factory=list)
+    spent: int = 0  # tokens that were embedded for it now
+
+    @property
+    def version(self) -> str:
+        return _version(self.fetched)
 
 
 #: Bytes, what was made of them, and what is said beside them.
@@ -94,29 +101,34 @@ class Pipeline:
         self._stopping = stopping
 
     def process(self, claims: Sequence[Claim], target: Target) -> None:
-        waiting = list(claims)
+        waiting = deque(claims)
         prepared: list[_Prepared] = []
         while waiting:
             if self._stopping():
                 self._give_back([*waiting, *(p.claim for p in prepared)])
                 return
-            claim = waiting.pop(0)
-            try:
-                ready = self._prepare(claim, target)
-            except DocumentRejected as rejection:
-                self._fail(claim, target, rejection.reason, str(rejection))
-            except Unavailable as error:
-                self._fail(claim, target, DocumentReason.UNREADABLE, str(error))
-            except RagIndexError:
-                raise
-            except Exception:
-                log.exception("document could not be prepared", extra=_names(claim))
-                self._fail(claim, target, DocumentReason.INTERNAL, _INTERNAL)
-            else:
-                if ready is not None:
-                    prepared.append(ready)
+            ready = self._prepare_or_fail(waiting.popleft(), target)
+            if ready is not None:
+                prepared.append(ready)
+            if sum(len(p.parsed.text) for p in prepared) >= _MOST_CHARACTERS:
+                self._embed_and_write(prepared, target)
+                prepared = []
         if prepared:
             self._embed_and_write(prepared, target)
+
+    def _prepare_or_fail(self, claim: Claim, target: Target) -> _Prepared | None:
+        try:
+            return self._prepare(claim, target)
+        except DocumentRejected as rejection:
+            self._fail(claim, target, rejection.reason, str(rejection))
+        except Unavailable as error:
+            self._fail(claim, target, DocumentReason.UNREADABLE, str(error))
+        except RagIndexError:
+            raise
+        except Exception:
+            log.exception("document could not be prepared", extra=_names(claim))
+            self._fail(claim, target, DocumentReason.INTERNAL, _INTERNAL)
+        return None
 
     def _prepare(self, claim: Claim, target: Target) -> _Prepared | None:
         """None when the bytes are those that are indexed already."""
@@ -135,7 +147,7 @@ class Pipeline:
         fetched, parsed, given = read
         language = parsed.language or detect_language(parsed.text)
         chunks = chunk(parsed, target.rules, target.embedder.embedder.tokenizer)
-        prepared = _Prepared(claim, fetched, parsed, language, given, chunks)
+        prepared = _Prepared(claim, fetched, replace(parsed, blocks=()), language, given, chunks)
         prepared.keys = [target.embedder.key(c.embedded_text) for c in chunks]
         return prepared
 
@@ -155,7 +167,7 @@ class Pipeline:
         nothing of it takes that text. Its blocks were not kept; the spans point into the same text."""
         if target.spec.ingestion.on_source_deletion is not OnSourceDeletion.KEEP or claim.indexed_version is not None:
             return None
-        found = self._database.run(documents.stored, claim.document_id)
+        found = self._database.run(contents.stored, claim.document_id)
         if found is None:
             return None
         parsed = ParsedDocument(
@@ -173,7 +185,7 @@ class Pipeline:
     def _keep(self, claim: Claim, target: Target, fetched: Fetched, given: dict[str, MetadataValue]) -> None:
         """The bytes did not change: only the metadata beside them may have."""
         with self._database.begin() as connection:
-            if queue.hold(connection, claim):
+            if queue.hold(connection, [claim]):
                 documents.set_given_metadata(connection, target.index.id, claim.document_id, given)
                 documents.set_read(connection, claim.document_id, version=_version(fetched), sha256=fetched.sha256)
                 queue.unchanged(connection, claim)
@@ -197,12 +209,16 @@ class Pipeline:
         except EmbeddingFailed as error:
             self._find_who_is_to_blame(prepared, target, error)
             return
+        ready = []
         for p in prepared:
             refused = [embedded.refused[key] for key in p.keys if key in embedded.refused]
+            p.spent = sum(embedded.tokens.pop(key, 0) for key in p.keys)
             if refused:
                 self._fail(p.claim, target, DocumentReason.EMBEDDING_REFUSED, refused[0])
             else:
-                self._write_or_fail(p, target, embedded)
+                ready.append(p)
+        if ready:
+            self._write_or_fail(ready, target, embedded)
 
     def _find_who_is_to_blame(self, prepared: list[_Prepared], target: Target, error: EmbeddingFailed) -> None:
         """Of a group that the model would not embed: a provider that is away costs no document an attempt, and one
@@ -216,77 +232,61 @@ class Pipeline:
             for each in prepared:
                 self._embed_and_write([each], target)
 
-    def _write_or_fail(self, prepared: _Prepared, target: Target, embedded: Embedded) -> None:
+    def _write_or_fail(self, ready: Sequence[_Prepared], target: Target, embedded: Embedded) -> None:
+        """Together; when that cannot be, one by one, so that only the one fails that cannot be written."""
         try:
-            self._write(prepared, target, embedded)
+            self._write(ready, target, embedded)
         except RagIndexError:
             raise  # the database is away: the lease runs out, or is given back
         except Exception:
-            log.exception("document could not be written", extra=_names(prepared.claim))
-            self._fail(prepared.claim, target, DocumentReason.INTERNAL, _INTERNAL)
+            if len(ready) > 1:
+                log.warning("documents could not be written together", exc_info=True)
+                for p in ready:
+                    self._write_or_fail([p], target, embedded)
+            else:
+                log.exception("document could not be written", extra=_names(ready[0].claim))
+                self._fail(ready[0].claim, target, DocumentReason.INTERNAL, _INTERNAL)
 
-    def _write(self, prepared: _Prepared, target: Target, embedded: Embedded) -> None:
-        """All of the document or nothing of it, and only while the lease is ours."""
-        claim, tables = prepared.claim, target.revision.tables
-        chunks = [
-            _embedded(c, key, embedded, prepared.language)
-            for c, key in zip(prepared.chunks, prepared.keys, strict=True)
-        ]
-        spent = sum(embedded.tokens.pop(key, 0) for key in prepared.keys)
+    def _write(self, ready: Sequence[_Prepared], target: Target, embedded: Embedded) -> None:
+        """All of these documents or nothing of them, but for those whose lease is not ours any more."""
+        chunks = {p.claim.token: _embedded_chunks(p, embedded) for p in ready}
+        index, tables = target.index, target.revision.tables
         with self._database.begin() as connection:
-            if not queue.hold(connection, claim):
-                log.info("lease lost before writing", extra=_names(claim))
+            held = {claim.token for claim in queue.hold(connection, [p.claim for p in ready])}
+            ours = [p for p in ready if p.claim.token in held]
+            for p in ready:
+                if p.claim.token not in held:
+                    log.info("lease lost before writing", extra=_names(p.claim))
+            if not ours:
                 return
-            content_id = writer.store_content(
-                connection, claim.document_id, claim.namespace, _version(prepared.fetched), prepared.parsed.text
-            )
-            document = writer.DocumentChunks(
-                document_id=claim.document_id,
-                namespace=claim.namespace,
-                version=_version(prepared.fetched),
-                content_id=content_id,
-                language=prepared.language,
-                access_groups=documents.access_groups(connection, claim.document_id),
-                chunks=chunks,
-            )
-            sealed = not search.vector_index_exists(connection, tables)
-            writer.replace_chunks(connection, tables, document, sealed=sealed)
-            documents.set_parsed(
-                connection,
-                target.index.id,
-                claim.document_id,
-                title=prepared.parsed.title or PurePosixPath(claim.key).name,
-                version=_version(prepared.fetched),
-                sha256=prepared.fetched.sha256,
-                media_type=prepared.parsed.media_type,
-                language=prepared.language,
-                parser_metadata=prepared.parsed.metadata,
-                given=prepared.given,
-            )
-            queue.indexed(
-                connection,
-                claim,
-                version=_version(prepared.fetched),
-                content_id=content_id,
-                chunks=len(chunks),
-                tokens=sum(c.tokens for c in prepared.chunks),
-                parser=prepared.parsed.parser,
-                layout=LAYOUT_VERSION,
-            )
-            writer.forget_old_contents(connection, claim.document_id, revision_documents)
-            if spent:
-                info = target.embedder.embedder.info
-                usage = ledger.Usage(
-                    target.index.id, claim.namespace, "Embedding", f"{info.provider}/{info.model}", input_tokens=spent
+            ids = [p.claim.document_id for p in ours]
+            content_ids = contents.store(connection, [_text(p) for p in ours])
+            access = groups.of_documents(connection, ids)
+            written = [
+                writer.DocumentChunks(
+                    document_id=p.claim.document_id,
+                    namespace=p.claim.namespace,
+                    version=p.version,
+                    content_id=content_ids[p.claim.document_id],
+                    language=p.language,
+                    access_groups=access[p.claim.document_id],
+                    chunks=chunks[p.claim.token],
                 )
-                ledger.record_usage(connection, [usage])
-            signals.send(connection, f"index:{claim.index_id}")
+                for p in ours
+            ]
+            sealed = not search.vector_index_exists(connection, tables)
+            writer.replace_chunks(connection, tables, written, sealed=sealed)
+            documents.set_parsed(connection, index.id, [_taught(p) for p in ours])
+            queue.indexed(connection, [_outcome(p, content_ids[p.claim.document_id]) for p in ours])
+            contents.forget_old(connection, ids)
+            ledger.record_usage(connection, _usage(ours, target))
+            signals.send(connection, f"index:{index.id}")
 
     def _fail(self, claim: Claim, target: Target, reason: DocumentReason, message: str) -> None:
         left = target.spec.ingestion.max_attempts_per_document - claim.attempts
         again = _RETRY_AFTER[min(claim.attempts, len(_RETRY_AFTER)) - 1] if reason.retryable and left > 0 else None
         with self._database.begin() as connection:
-            if queue.hold(connection, claim):
+            if queue.hold(connection, [claim]):
                 queue.failed(connection, claim, reason, message, again)
                 signals.send(connection, f"index:{claim.index_id}")
         log.info("document not indexed", extra={**_names(claim), "reason": reason.value, "again": again is not None})
@@ -304,13 +304,53 @@ class Pipeline:
                 signals.send(connection, f"index:{claims[0].index_id}")
 
 
-def _embedded(chunk: Chunk, key: bytes, embedded: Embedded, language: str | None) -> writer.EmbeddedChunk:
-    analysed = analyse_chunk([chunk.context, chunk.text], language) if chunk.searchable else Analysed(0, {}, ())
-    return writer.EmbeddedChunk(
-        chunk=chunk,
-        vector=embedded.vectors[key] if chunk.searchable else None,
-        analysed=analysed,
+def _embedded_chunks(prepared: _Prepared, embedded: Embedded) -> list[writer.EmbeddedChunk]:
+    chunks = []
+    for each, key in zip(prepared.chunks, prepared.keys, strict=True):
+        if each.searchable:
+            analysed = analyse_chunk([each.context, each.text], prepared.language)
+            terms = keyword.encode(analysed.length, analysed.frequencies, analysed.row)
+            chunks.append(writer.EmbeddedChunk(each, embedded.vectors[key], terms))
+        else:
+            chunks.append(writer.EmbeddedChunk(each, None, None))
+    return chunks
+
+
+def _text(prepared: _Prepared) -> contents.Text:
+    claim = prepared.claim
+    return contents.Text(claim.document_id, claim.namespace, prepared.version, prepared.parsed.text)
+
+
+def _taught(prepared: _Prepared) -> documents.Read:
+    return documents.Read(
+        document_id=prepared.claim.document_id,
+        title=prepared.parsed.title or PurePosixPath(prepared.claim.key).name,
+        version=prepared.version,
+        sha256=prepared.fetched.sha256,
+        media_type=prepared.parsed.media_type,
+        language=prepared.language,
+        parser_metadata=prepared.parsed.metadata,
+        given=prepared.given,
     )
+
+
+def _outcome(prepared: _Prepared, content_id: int) -> queue.Indexed:
+    return queue.Indexed(
+        claim=prepared.claim,
+        version=prepared.version,
+        content_id=content_id,
+        chunks=len(prepared.chunks),
+        tokens=sum(chunk.tokens for chunk in prepared.chunks),
+        parser=prepared.parsed.parser,
+        layout=LAYOUT_VERSION,
+    )
+
+
+def _usage(written: Sequence[_Prepared], target: Target) -> list[ledger.Usage]:
+    spent = sum(p.spent for p in written)
+    info = target.embedder.embedder.info
+    route = f"{info.provider}/{info.model}"
+    return [ledger.Usage(target.index.id, target.index.namespace, "Embedding", route, spent)] if spent else []
 
 
 def _version(fetched: Fetched) -> str:

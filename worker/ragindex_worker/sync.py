@@ -21,6 +21,7 @@ from ragindex_core.sync.shrink import Listing, shrunk
 from ragindex_db import documents, runs, signals
 from ragindex_db.documents import Known, Listed
 from ragindex_db.engine import Database, DatabaseUnavailable
+from ragindex_db.groups import regroup
 from ragindex_db.indexes import IndexRow
 from ragindex_db.runs import SyncRun
 
@@ -102,7 +103,7 @@ class SyncRunner:
         changed = _BATCH
         while changed == _BATCH:
             with self._leased(run, progress) as connection:
-                changed = documents.regroup(connection, index.id, source.name, groups, _BATCH)
+                changed = regroup(connection, index.id, source.name, groups, _BATCH)
 
     def _finish(self, run: SyncRun, counts: Mapping[str, SourceCounts]) -> None:
         failed = {name: c for name, c in counts.items() if c.state == SourceState.FAILED}
@@ -203,8 +204,7 @@ class SyncRunner:
         with self._leased(run, progress) as connection:
             documents.add(connection, index.id, index.namespace, spec.name, batch.added)
             documents.change(connection, index.id, batch.changed)
-            for document_id, listed in sorted(batch.touched.items()):
-                documents.touch(connection, document_id, listed)
+            documents.touch(connection, batch.touched)
             if batch.added or batch.changed:
                 signals.send(connection, f"queue:{index.id}")
 

@@ -54,8 +54,7 @@ class RagIndex:
         for part in pieces(documents, _DOCUMENTS_AT_ONCE):
             with self._database.begin() as connection:
                 ids = add_documents(connection, scratch, part)
-                for document, document_id in zip(part, ids, strict=True):
-                    write(connection, scratch, document, document_id)
+                write(connection, scratch, list(zip(part, ids, strict=True)))
         while not self._database.run(keyword.seal, scratch.tables.keyword).idle:
             pass
 

@@ -17,7 +17,7 @@ from ragindex_db.keyword.search import (
     statistics,
 )
 from ragindex_db.keyword.tables import KeywordTables, keyword_tables
-from ragindex_db.keyword.write import ChunkTerms, delete_chunks, delete_documents, write
+from ragindex_db.keyword.write import ChunkTerms, Terms, delete_chunks, delete_documents, encode, write, write_encoded
 
 __all__ = [
     "ChunkTerms",
@@ -28,8 +28,10 @@ __all__ = [
     "Ranking",
     "SealResult",
     "Statistics",
+    "Terms",
     "delete_chunks",
     "delete_documents",
+    "encode",
     "evidence",
     "facts",
     "keyword_tables",
@@ -39,4 +41,5 @@ __all__ = [
     "search",
     "statistics",
     "write",
+    "write_encoded",
 ]

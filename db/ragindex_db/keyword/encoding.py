@@ -8,8 +8,7 @@ the number of its term among the chunk's terms, so that a phrase is found by loo
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -25,44 +24,70 @@ GAP = "\x01"
 #: than fit below it has gaps in their places.
 NO_CHARACTER = 0xD7FF
 
+_CHARACTERS = tuple(map(chr, range(FIRST_CHARACTER, NO_CHARACTER)))
+
 _INT8_OID, _INT2_OID = 20, 21
 
 #: Terms are put together into rows of about this size: larger ones take longer to look through, smaller ones are
 #: mostly header. A term that fills more has a row of its own.
 _ROW_BYTES = 2000
 _ARRAY_ELEMENT = np.dtype([("size", ">i4"), ("value", ">i8")])
-
-COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-COPY_TRAILER = struct.pack(">h", -1)
+_ELEMENT_SIZE = struct.pack(">i", 8)
+_MOST_ELEMENTS = 200_000
 
 TermIds: TypeAlias = NDArray[np.int64]
 
 
-@lru_cache(maxsize=200_000)
 def term_id(term: str) -> int:
     """The number that stands for ``term`` in every table, on every machine."""
-    return int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), signed=True)
+    return int.from_bytes(_digest(term), signed=True)
 
 
-def running_text(terms: Mapping[str, int], row: Sequence[str | None]) -> str:
+def _digest(term: str) -> bytes:
+    return blake2b(term.encode(), digest_size=8).digest()
+
+
+class _Elements(dict[str, bytes]):
+    """Terms as elements of an array of their ids, each made once: a plain dict gives them ten times as fast as a cache
+    that keeps account of its use. Threads may share it: one that makes an element again makes the same."""
+
+    def __missing__(self, term: str) -> bytes:
+        if len(self) >= _MOST_ELEMENTS:
+            self.clear()
+        element = self[term] = _ELEMENT_SIZE + _digest(term)
+        return element
+
+
+_elements = _Elements()
+
+
+def term_ids(terms: Collection[str]) -> bytes:
+    """The ids of the terms as a bigint[]."""
+    return _array_head(len(terms)) + b"".join(map(_elements.__getitem__, terms))
+
+
+def running_text(terms: Iterable[str], row: Sequence[str | None]) -> str:
     """``row`` with a character for each place; ``terms`` numbers the terms by its order."""
-    numbered = zip(terms, range(FIRST_CHARACTER, NO_CHARACTER), strict=False)
-    characters = {term: chr(number) for term, number in numbered}
-    return "".join([characters.get(term, GAP) if term is not None else GAP for term in row])
+    characters: dict[str | None, str] = dict(zip(terms, _CHARACTERS, strict=False))
+    return "".join([characters.get(term, GAP) for term in row])
 
 
-def counts(frequencies: Sequence[int]) -> bytes:
-    return bytes([min(frequency, MAX_FREQUENCY) for frequency in frequencies])
+def counts(frequencies: Collection[int]) -> bytes:
+    if max(frequencies, default=0) > MAX_FREQUENCY:
+        frequencies = [min(frequency, MAX_FREQUENCY) for frequency in frequencies]
+    return bytes(frequencies)
 
 
 def int8_array(values: Sequence[int] | TermIds) -> bytes:
     """A one-dimensional bigint[]; an empty one has no dimensions."""
-    if len(values) == 0:
-        return struct.pack(">iiI", 0, 0, _INT8_OID)
     elements = np.empty(len(values), _ARRAY_ELEMENT)
     elements["size"] = 8
     elements["value"] = values
-    return struct.pack(">iiIii", 1, 0, _INT8_OID, len(values), 1) + elements.tobytes()
+    return _array_head(len(values)) + elements.tobytes()
+
+
+def _array_head(count: int) -> bytes:
+    return struct.pack(">iiIii", 1, 0, _INT8_OID, count, 1) if count else struct.pack(">iiI", 0, 0, _INT8_OID)
 
 
 def read_int8_array(sent: bytes) -> TermIds:

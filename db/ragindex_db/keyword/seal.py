@@ -18,9 +18,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core import bm25
+from ragindex_db.copying import copy_into
 from ragindex_db.keyword import encoding
 from ragindex_db.keyword.tables import SEGMENT_SLOTS, KeywordTables
-from ragindex_db.keyword.write import copy_into
 
 #: "keyw": apart from every other advisory lock; the second key is the revision.
 _LOCK_CLASS = 0x6B657977

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg
 import sqlalchemy as sa
-from psycopg import sql
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from ragindex_db.copying import copy_into
 from ragindex_db.keyword import encoding
 from ragindex_db.keyword.tables import KeywordTables
-
-_COPY = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)")
-#: Rows are sent in pieces of about this size.
-_COPY_BYTES = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +25,49 @@ class ChunkTerms:
     row: Sequence[str | None] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the analyser counted in a passage, encoded as it is stored: it takes a fraction of the memory."""
+
+    length: int
+    terms: bytes
+    frequencies: bytes
+    row: bytes
+
+
+def encode(length: int, terms: Mapping[str, int], row: Sequence[str | None]) -> Terms:
+    return Terms(
+        length,
+        encoding.term_ids(terms),
+        encoding.counts(terms.values()),
+        encoding.running_text(terms, row).encode(),
+    )
+
+
 def write(connection: Connection, tables: KeywordTables, rows: Sequence[ChunkTerms]) -> None:
     """Adds chunks; their ids must be new to the revision. They are found as soon as the transaction commits."""
+    encoded = [(row.chunk_id, row.document_id, encode(row.length, row.terms, row.row)) for row in rows]
+    write_encoded(connection, tables, encoded)
+
+
+def write_encoded(connection: Connection, tables: KeywordTables, rows: Sequence[tuple[int, int, Terms]]) -> None:
+    """The same for terms that were encoded beforehand: ids of chunk and document, and its terms."""
     if not rows:
         return
-    copy_into(
-        connection,
-        tables.terms,
-        ("chunk_id", "document_id", "length", "terms", "frequencies", "row"),
-        (
-            encoding.copy_row(
-                encoding.int8(row.chunk_id),
-                encoding.int8(row.document_id),
-                encoding.int4(row.length),
-                encoding.int8_array([encoding.term_id(term) for term in row.terms]),
-                encoding.counts(list(row.terms.values())),
-                encoding.running_text(row.terms, row.row).encode(),
-            )
-            for row in rows
-        ),
+    columns = ("chunk_id", "document_id", "length", "terms", "frequencies", "row")
+    copy_into(connection, tables.terms, columns, (_row(*row) for row in rows))
+    copy_into(connection, tables.head, ("chunk_id",), (encoding.copy_row(encoding.int8(row[0])) for row in rows))
+
+
+def _row(chunk_id: int, document_id: int, terms: Terms) -> bytes:
+    return encoding.copy_row(
+        encoding.int8(chunk_id),
+        encoding.int8(document_id),
+        encoding.int4(terms.length),
+        terms.terms,
+        terms.frequencies,
+        terms.row,
     )
-    copy_into(connection, tables.head, ("chunk_id",), (encoding.copy_row(encoding.int8(row.chunk_id)) for row in rows))
 
 
 def delete_chunks(connection: Connection, tables: KeywordTables, chunk_ids: Sequence[int]) -> None:
@@ -69,21 +86,3 @@ def _delete(connection: Connection, tables: KeywordTables, column: sa.Column[int
     wanted = sa.bindparam("ids", list(ids), type_=ARRAY(sa.BigInteger))
     gone = sa.delete(tables.terms).where(column == sa.any_(wanted)).returning(tables.terms.c.chunk_id).cte("gone")
     connection.execute(sa.insert(tables.removed).from_select(["chunk_id"], sa.select(gone.c.chunk_id)))
-
-
-def copy_into(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[bytes]) -> None:
-    """Rows that are already encoded, in the transaction of ``connection``."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    statement = _COPY.format(
-        table=sql.Identifier(table.schema or "", table.name),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-    )
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        pending = bytearray(encoding.COPY_HEADER)
-        for row in rows:
-            pending += row
-            if len(pending) >= _COPY_BYTES:
-                copy.write(bytes(pending))
-                pending.clear()
-        copy.write(bytes(pending + encoding.COPY_TRAILER))

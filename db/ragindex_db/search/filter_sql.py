@@ -225,14 +225,17 @@ def _is_id(text: str) -> bool:
 
 
 def replace_document_metadata(
-    connection: Connection, index_id: int, document_id: int, metadata: Mapping[str, object]
+    connection: Connection, index_id: int, metadata: Mapping[int, Mapping[str, object]]
 ) -> None:
-    """Make ``metadata`` what filters see of a document."""
-    connection.execute(sa.delete(document_metadata).where(document_metadata.c.document_id == document_id))
-    rows = list(_rows(metadata))
+    """Make these what filters see of the documents they are of."""
+    connection.execute(sa.delete(document_metadata).where(document_metadata.c.document_id.in_(metadata)))
+    rows = [
+        {"index_id": index_id, "document_id": document_id, **row}
+        for document_id, fields in metadata.items()
+        for row in _rows(fields)
+    ]
     if rows:
-        common = {"index_id": index_id, "document_id": document_id}
-        connection.execute(sa.insert(document_metadata), [common | row for row in rows])
+        connection.execute(sa.insert(document_metadata), rows)
 
 
 def _rows(metadata: Mapping[str, object]) -> Iterator[dict[str, Any]]:

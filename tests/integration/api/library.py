@@ -19,14 +19,14 @@ from ragindex_api.services import Services
 from ragindex_api.settings import ApiSettings
 from ragindex_core.analysis import analyse_chunk
 from ragindex_core.chunking import ChunkingRules, chunk
-from ragindex_core.document import Block, BlockKind, ParsedDocument, Span
+from ragindex_core.document import Block, BlockKind, Chunk, ParsedDocument, Span
 from ragindex_core.object.resource import knowledge_base_id
 from ragindex_core.object.revision import key_of, projection
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Generator, InputType, SourceObject
 from ragindex_core.testing.embedder import HashEmbedder
 from ragindex_core.testing.generator import ScriptedGenerator
-from ragindex_db import documents, indexes, installations, queue, revisions, schema, signals, writer
+from ragindex_db import contents, documents, indexes, installations, keyword, queue, revisions, schema, signals, writer
 from ragindex_db.documents import Listed
 from ragindex_db.engine import AsyncDatabase, Database, DatabaseSettings
 from ragindex_db.indexes import IndexRow
@@ -146,8 +146,9 @@ class Library:
         parsed = _parsed(text)
         chunks = chunk(parsed, ChunkingRules(), embedder.tokenizer)
         vectors = embedder.embed([each.embedded_text for each in chunks], InputType.PASSAGE).vectors
-        assert queue.hold(connection, claim)
-        content_id = writer.store_content(connection, claim.document_id, claim.namespace, version, text)
+        assert queue.hold(connection, [claim])
+        kept = contents.Text(claim.document_id, claim.namespace, version, text)
+        content_id = contents.store(connection, [kept])[claim.document_id]
         written = writer.DocumentChunks(
             document_id=claim.document_id,
             namespace=claim.namespace,
@@ -156,37 +157,21 @@ class Library:
             language="en",
             access_groups=None,
             chunks=[
-                writer.EmbeddedChunk(
-                    each,
-                    vector,
-                    analyse_chunk([each.context, each.text], "en"),
-                )
-                for each, vector in zip(chunks, vectors, strict=True)
+                writer.EmbeddedChunk(each, vector, _terms(each)) for each, vector in zip(chunks, vectors, strict=True)
             ],
         )
-        writer.replace_chunks(connection, revision.tables, written, sealed=True)
-        documents.set_parsed(
-            connection,
-            claim.index_id,
-            claim.document_id,
-            title=parsed.title,
-            version=version,
-            sha256=digest,
-            media_type="text/plain",
-            language="en",
-            parser_metadata={},
-            given={**claim.source_metadata, **metadata},
-        )
-        queue.indexed(
-            connection,
-            claim,
-            version=version,
-            content_id=content_id,
-            chunks=len(chunks),
-            tokens=sum(each.tokens for each in chunks),
-            parser="test/1",
-            layout=1,
-        )
+        writer.replace_chunks(connection, revision.tables, [written], sealed=True)
+        given = {**claim.source_metadata, **metadata}
+        read = documents.Read(claim.document_id, parsed.title, version, digest, "text/plain", "en", {}, given)
+        documents.set_parsed(connection, claim.index_id, [read])
+        tokens = sum(each.tokens for each in chunks)
+        done = queue.Indexed(claim, version, content_id, len(chunks), tokens, parser="test/1", layout=1)
+        queue.indexed(connection, [done])
+
+
+def _terms(each: Chunk) -> keyword.Terms:
+    analysed = analyse_chunk([each.context, each.text], "en")
+    return keyword.encode(analysed.length, analysed.frequencies, analysed.row)
 
 
 def _parsed(text: str) -> ParsedDocument:

@@ -284,8 +284,8 @@ def test_a_worker_that_lost_its_lease_writes_nothing(engine: Any) -> None:
     (theirs,) = engine.database.run(queue.claim, "them", 10)
     assert mine.document_id == theirs.document_id
     with engine.database.begin() as connection:
-        assert not queue.hold(connection, mine)
-        assert queue.hold(connection, theirs)
+        assert not queue.hold(connection, [mine])
+        assert queue.hold(connection, [theirs]) == [theirs]
 
 
 def test_an_identifier_that_one_passage_holds_comes_first_whatever_the_vectors_say(engine: Any) -> None:

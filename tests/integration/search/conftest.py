@@ -45,7 +45,7 @@ class Corpus:
         }
         insert = sa.insert(schema.documents).values(values | columns).returning(schema.documents.c.id)
         document_id: int = connection.execute(insert).scalar_one()
-        replace_document_metadata(connection, self.index_id, document_id, metadata or {})
+        replace_document_metadata(connection, self.index_id, {document_id: metadata or {}})
         self.metadata[document_id] = metadata or {}
         return document_id
 

@@ -62,7 +62,7 @@ def test_sql_and_python_agree(corpus: Any, made: list[tuple[dict[str, Any], str 
         expected = set()
         for fields, title in made:
             document_id = corpus.add_document(connection, title=title, key=str(len(corpus.metadata)))
-            replace_document_metadata(connection, corpus.index_id, document_id, fields)
+            replace_document_metadata(connection, corpus.index_id, {document_id: fields})
             if matches(expression, fields | ({} if title is None else {"_title": title})):
                 expected.add(document_id)
         found = list(connection.execute(matching_documents(corpus.index_id, expression)).scalars())
@@ -135,7 +135,7 @@ def test_metadata_is_replaced_as_a_whole(corpus: Any, connection: Connection) ->
     one = corpus.add_document(connection, {"a": ["x", "y", "x"], "b": "2024-05-01", "_own": 1, "k" * 101: 1})
     rows = connection.execute(sa.select(document_metadata.c.key, document_metadata.c.position)).all()
     assert sorted(map(tuple, rows)) == [("a", 0), ("a", 1), ("b", -1), ("b", 0)]
-    replace_document_metadata(connection, corpus.index_id, one, {"c": True})
+    replace_document_metadata(connection, corpus.index_id, {one: {"c": True}})
     assert connection.execute(sa.select(document_metadata.c.key)).scalars().all() == ["c"]
 
 
