@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ragindex_core.errors import FieldProblem, RagIndexError, Unavailable
@@ -243,7 +243,5 @@ class Controller(threading.Thread):
             requests.add(connection, index_id, "sync", f"{why}-{time.time_ns()}", "watch")
 
 
-def _monotonic(moment: datetime | None) -> float:
-    if moment is None:
-        return time.monotonic() + _LOOK_EVERY
-    return time.monotonic() + max((moment - datetime.now(UTC)).total_seconds(), 0.05)
+def _monotonic(later: timedelta | None) -> float:
+    return time.monotonic() + (_LOOK_EVERY if later is None else max(later.total_seconds(), 0.05))

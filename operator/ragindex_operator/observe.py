@@ -27,7 +27,7 @@ from ragindex_core.reconcile.observed import (
     VectorIndexState,
     Workers,
 )
-from ragindex_db import budgets, indexes, migrate, queue, requests, revisions, room, runs, search
+from ragindex_db import budgets, indexes, installations, migrate, queue, requests, revisions, room, runs, search
 from ragindex_db.engine import Connection, Database
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.runs import SyncRun
@@ -78,6 +78,7 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
     has_work = sync_runs.under_way or any(revision.documents.unfinished or revision.missing for revision in found)
     return Observed(
         database=DatabaseState(
+            now=installations.clock(connection),
             full=has_work and room.is_full(connection),
             server_version=server,
             pgvector_version=pgvector,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ragindex_core.errors import FieldProblem, Unavailable
 from ragindex_core.object.reasons import ConditionType
@@ -35,11 +35,11 @@ def now_utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``look_again`` is when time alone may bring something to do."""
+    """``look_again``: so much later time alone may bring something to do."""
 
     observed: Observed
     status: RagIndexStatus
-    look_again: datetime | None
+    look_again: timedelta | None
 
 
 @dataclass(slots=True)
@@ -74,29 +74,31 @@ class Reconciler:
         released = False
         for _ in range(_MOST_ROUNDS):
             observed = self._observe(wanted)
-            actions = plan(wanted, observed, self.clock(), self.limits)
+            now = observed.database.now or self.clock()
+            actions = plan(wanted, observed, now, self.limits)
             for action, answers in with_answers(actions):
                 released |= performer.perform(action, answers)
             if not actions or released or all(performer.goes_on_by_itself(action) for action in actions):
                 break
         else:
             log.error("the plan does not come to an end", extra={"index": wanted.path, "actions": str(actions)})
-        previous = self._previous(wanted)
-        status = status_of(wanted, observed, previous, self.clock(), self.limits)
+        previous = self._previous(wanted, now)
+        status = status_of(wanted, observed, previous, now, self.limits)
         if faults:
-            status = _with_faults(status, faults, previous, self.clock())
+            status = _with_faults(status, faults, previous, now)
         if not released:
             try:
-                self._tell(wanted, observed, status)
+                self._tell(wanted, observed, status, now)
             except DatabaseFull as error:
                 log.warning("the status cannot be written", extra={"index": wanted.path, "why": str(error)})
-        return Outcome(observed, status, wake_at(wanted, observed, self.clock(), self.limits))
+        again = wake_at(wanted, observed, now, self.limits)
+        return Outcome(observed, status, None if again is None else again - now)
 
     def _observe(self, wanted: RagIndex) -> Observed:
         refused = refusals(wanted.spec, self.capabilities)
         return observe(self.database, self.fence.installation, wanted, self.workforce, refused)
 
-    def _previous(self, wanted: RagIndex) -> RagIndexStatus | None:
+    def _previous(self, wanted: RagIndex, now: datetime) -> RagIndexStatus | None:
         """What was written last: remembered, or read once after a start."""
         uid = wanted.metadata.uid
         if uid not in self._written:
@@ -106,20 +108,20 @@ class Reconciler:
                 return None
             if row is None or not row.status:
                 return None
-            self._written[uid] = (RagIndexStatus.model_validate(row.status), self.clock())
+            self._written[uid] = (RagIndexStatus.model_validate(row.status), now)
         return self._written[uid][0]
 
-    def _tell(self, wanted: RagIndex, observed: Observed, status: RagIndexStatus) -> None:
+    def _tell(self, wanted: RagIndex, observed: Observed, status: RagIndexStatus, now: datetime) -> None:
         uid = wanted.metadata.uid
         written, at = self._written.get(uid, (None, None))
-        if not observed.database.reachable or not worth_writing(written, status, at, self.clock()):
+        if not observed.database.reachable or not worth_writing(written, status, at, now):
             return
         with self.fence.begin(self.database) as connection:
             row = indexes.by_uid(connection, uid)
             if row is not None:
                 indexes.write_status(connection, row.id, _of_generation(status, row.generation).to_wire())
                 signals.send(connection, f"status:{row.id}")
-        self._written[uid] = (status, self.clock())
+        self._written[uid] = (status, now)
 
 
 def _of_generation(status: RagIndexStatus, kept: int) -> RagIndexStatus:

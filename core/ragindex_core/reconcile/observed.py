@@ -178,6 +178,7 @@ class DatabaseState:
     writable: bool = True
     full: bool = False  # there is no room for what would be written
     message: str = ""
+    now: datetime | None = None  # by the clock that all dates of the catalogue are of
     server_version: str | None = None
     pgvector_version: str | None = None
     size_bytes: int | None = None
