@@ -15,7 +15,7 @@ from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from ragindex_db.keyword.tables import KeywordTables, keyword_tables
+from ragindex_db.keyword.tables import IN_PAGE, KeywordTables, keyword_tables
 from ragindex_db.schema import DATA_SCHEMA
 
 #: Halfvec holds 4,000 dimensions in an HNSW index, vector 2,000.
@@ -101,4 +101,5 @@ def _vector_table(metadata: sa.MetaData, name: str, embedding: sa.types.TypeEngi
         Column("embedding", embedding, nullable=False),
         Index(f"{name}_document_idx", "document_id"),
         Index(f"{name}_unsealed_idx", "chunk_id", postgresql_where=sa.text("NOT sealed")),
+        postgresql_with=IN_PAGE,
     )

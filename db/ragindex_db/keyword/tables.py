@@ -28,7 +28,7 @@ SCHEMA = "ragindex_data"
 SEGMENT_SLOTS = 960
 
 # Rows that fit a page stay in it as they are: fetching a part from elsewhere costs more than scoring with it.
-_IN_PAGE = {"toast_tuple_target": 8160}
+IN_PAGE = {"toast_tuple_target": 8160}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def keyword_tables(metadata: sa.MetaData, revision_id: int) -> KeywordTables:
             sa.Column("terms", ARRAY(sa.BigInteger), nullable=False),  # ids of the distinct terms
             sa.Column("frequencies", BYTEA, nullable=False),  # a byte for each of them
             sa.Column("row", sa.Text, nullable=False),  # the running text, a character for each term: see encoding
-            postgresql_with=_IN_PAGE,
+            postgresql_with=IN_PAGE,
         ),
         head=table("head", sa.Column("chunk_id", sa.BigInteger, primary_key=True, autoincrement=False)),
         removed=table("removed", sa.Column("chunk_id", sa.BigInteger, primary_key=True, autoincrement=False)),
@@ -76,7 +76,7 @@ def keyword_tables(metadata: sa.MetaData, revision_id: int) -> KeywordTables:
             sa.Column("dead", sa.SmallInteger, nullable=False),  # of these, known to be gone
             sa.Column("average_length", sa.Double, nullable=False),  # that the impacts were computed with
             sa.Column("chunks", ARRAY(sa.BigInteger), nullable=False),
-            postgresql_with=_IN_PAGE,
+            postgresql_with=IN_PAGE,
         ),
         posting=table(
             "posting",
@@ -85,6 +85,6 @@ def keyword_tables(metadata: sa.MetaData, revision_id: int) -> KeywordTables:
             sa.Column("terms", ARRAY(sa.BigInteger), nullable=False),
             sa.Column("chunks", ARRAY(sa.SmallInteger), nullable=False),  # by term: filled slots, gone ones included
             sa.Column("impacts", ARRAY(SPARSEVEC(SEGMENT_SLOTS)), nullable=False),
-            postgresql_with=_IN_PAGE,
+            postgresql_with=IN_PAGE,
         ),
     )

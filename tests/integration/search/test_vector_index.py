@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ragindex_core.errors import NotReady
 from ragindex_db.data_tables import revision_tables
+from ragindex_db.engine import Database
 from ragindex_db.search import (
     IndexState,
     VectorIndex,
@@ -155,3 +156,15 @@ def test_searching_makes_no_table_of_its_own(corpus: Any) -> None:
 )
 def test_an_index_takes_so_many_dimensions(dimensions: int, element_type: str, expected: bool) -> None:
     assert can_be_indexed(revision_tables(1, dimensions, element_type)) is expected
+
+
+@pytest.mark.parametrize("element_type", ["HalfVector", "Vector"])
+def test_vectors_lie_in_their_rows(database: Database, element_type: str) -> None:
+    """Kept beside the table, as PostgreSQL keeps long values, each costs more to fetch than to compare."""
+    tables = revision_tables(7, 1024, element_type)
+    with database.begin() as connection:
+        tables.vector.create(connection)
+        values = {"chunk_id": 1, "document_id": 1, "sealed": True, "embedding": [0.5] * 1024}
+        connection.execute(sa.insert(tables.vector), values)
+        beside = sa.text("SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE relname = 'vector_7'")
+        assert connection.execute(beside).scalar_one() == 0
