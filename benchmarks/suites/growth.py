@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import psycopg
 import sqlalchemy as sa
-from pgvector import HalfVector
+from pgvector import HalfVector, Vector
 from psycopg import sql
 
 from benchmarks import corpus, timing
@@ -29,11 +30,15 @@ from benchmarks.timing import Times
 from ragindex_core.analysis import query_terms
 from ragindex_core.object.spec import RetrievalMode
 from ragindex_db import schema, serving
-from ragindex_db.data_tables import RevisionTables
+from ragindex_db.data_tables import RevisionTables, revision_tables
 from ragindex_db.search import SearchRequest, build_vector_index, drop_vector_index
 from ragindex_db.search.vector import prepared_query, search_vectors
 
 _M, _EF_CONSTRUCTION, _EF_SEARCH, _TOP_K = 16, 128, 100, 10
+#: Dimensions and element types whose bytes are looked at, on few rows: pages fill as they do on many.
+_SHAPES = ((1024, "HalfVector"), (512, "HalfVector"), (256, "HalfVector"), (1536, "HalfVector"), (1024, "Vector"))
+_SHAPED_ROWS = 3_000
+_SCRATCH_REVISION = 2_000_000_000  # of tables that no revision has
 _MODES = (RetrievalMode.VECTOR, RetrievalMode.KEYWORD, RetrievalMode.HYBRID)
 
 
@@ -58,13 +63,23 @@ class Step:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``bytes_`` and processor time of the build are of a row."""
+
+    dimensions: int
+    element_type: str
+    bytes_: Mapping[str, float]
+    build_cpu_ms: float
+
+
 def run(stage: Stage, *, quick: bool) -> Outcome:
     small, large, vectors = (2_000, 20_000, 0) if quick else (10_000, 100_000, 500_000)
     queries = corpus.queries(30 if quick else 60)
     steps = [_filled(stage, small, queries), _measured(stage, stage.index(large), queries)]
     if vectors:
         steps.append(_vectors_alone(stage, vectors, queries))
-    return _outcome(steps)
+    return _outcome(steps, [_shaped(stage, *shape) for shape in (_SHAPES[:1] if quick else _SHAPES)])
 
 
 def _filled(stage: Stage, chunks: int, queries: Sequence[Query]) -> Step:
@@ -114,9 +129,30 @@ def _copy_vectors(connection: sa.Connection, tables: RevisionTables, vectors: co
     table = sql.Identifier(str(tables.vector.schema), tables.vector.name)
     statement = sql.SQL("COPY {} (chunk_id, document_id, sealed, embedding) FROM STDIN (FORMAT BINARY)").format(table)
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(["int8", "int8", "bool", "halfvec"])
+        half = tables.element_type == "HalfVector"
+        copy.set_types(["int8", "int8", "bool", "halfvec" if half else "vector"])
+        wrap = HalfVector if half else Vector
         for number, vector in enumerate(vectors):
-            copy.write_row((number + 1, number // corpus.CHUNKS_A_DOCUMENT + 1, True, HalfVector(vector)))
+            copy.write_row((number + 1, number // corpus.CHUNKS_A_DOCUMENT + 1, True, wrap(vector)))
+
+
+def _shaped(stage: Stage, dimensions: int, element_type: str) -> Shape:
+    """The corpus' vectors turned into some of as many dimensions."""
+    projection = np.random.default_rng(0).standard_normal((corpus.DIMENSIONS, dimensions), dtype=np.float32)
+    vectors = corpus.vectors(_SHAPED_ROWS) @ projection
+    tables = revision_tables(_SCRATCH_REVISION, dimensions, element_type)
+    with stage.database.begin() as connection:
+        tables.metadata.drop_all(connection)
+        tables.metadata.create_all(connection)
+        _copy_vectors(connection, tables, vectors)
+    before = cpu_seconds(stage.server_pid)
+    build_vector_index(stage.database, tables, m=_M, ef_construction=_EF_CONSTRUCTION)
+    cpu = cpu_seconds(stage.server_pid) - before
+    with stage.database.begin() as connection:
+        bytes_ = _vector_bytes(connection, tables)
+        tables.metadata.drop_all(connection)
+    each = {part: number / _SHAPED_ROWS for part, number in bytes_.items()}
+    return Shape(dimensions, element_type, each, cpu * 1000 / _SHAPED_ROWS)
 
 
 def _arm(stage: Stage, index: Index, queries: Sequence[Query]) -> Step:
@@ -212,7 +248,7 @@ def _bytes(stage: Stage, index: Index) -> dict[str, int]:
         return found
 
 
-def _outcome(steps: Sequence[Step]) -> Outcome:
+def _outcome(steps: Sequence[Step], shapes: Sequence[Shape]) -> Outcome:
     figures = []
     for step in steps:
         at = f"{step.chunks:,} passages"
@@ -234,11 +270,16 @@ def _outcome(steps: Sequence[Step]) -> Outcome:
         figures += [
             Figure(f"{at}: {part}", number / step.chunks, "bytes a passage") for part, number in step.bytes_.items()
         ]
+    for shape in shapes:
+        named = f"{shape.dimensions} dimensions, {shape.element_type}"
+        figures += [Figure(f"{named}: {part}", size, "bytes a passage") for part, size in shape.bytes_.items()]
+        note = f"of {_SHAPED_ROWS:,} rows"
+        figures.append(Figure(f"{named}: processor time of the build", shape.build_cpu_ms, "ms a passage", note=note))
     return Outcome(
         data=f"up to {steps[-1].chunks:,} passages of {corpus.DIMENSIONS} dimensions as halfvec, m {_M}, "
         f"ef_construction {_EF_CONSTRUCTION}, ef_search {_EF_SEARCH}",
         figures=figures,
-        details={"steps": [step.as_json() for step in steps]},
+        details={"steps": [step.as_json() for step in steps], "shapes": [asdict(shape) for shape in shapes]},
         charts={
             "growth-latency": Lines(
                 "Search as an index grows, p50",
