@@ -164,11 +164,12 @@ def differences(clean: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     wrong = {}
     for key in clean | found:
         wanted, there = clean.get(key), found.get(key)
+        if wanted == there:
+            continue
         if isinstance(wanted, list) and isinstance(there, list):
-            these, those = Counter(wanted), Counter(there)
+            these, those = Counter(map(repr, wanted)), Counter(map(repr, there))
             wanted, there = list((these - those).elements()), list((those - these).elements())
-        if wanted != there:
-            wrong[key] = {"wanted": wanted, "there": there}
+        wrong[key] = {"wanted": wanted, "there": there}
     return wrong
 
 
