@@ -118,7 +118,8 @@ def _required(made: sa.sql.compiler.SQLCompiler, name: str) -> bool:
 def _to_driver(made: sa.sql.compiler.SQLCompiler, name: str) -> Converter | None:
     if name not in made.binds:  # of a list, whose members the driver knows
         return None
-    return made.binds[name].type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+    kind = made.binds[name].type
+    return None if isinstance(kind, sa.ARRAY) else kind.dialect_impl(_DIALECT).bind_processor(_DIALECT)
 
 
 def _row(statement: Statement) -> Converter:
@@ -135,5 +136,7 @@ def _row(statement: Statement) -> Converter:
 
 def _from_driver(kind: sa.types.TypeEngine[Any]) -> Converter | None:
     # Which converter a number needs depends on how it comes: here always as what it is said to be.
+    if isinstance(kind, sa.ARRAY):  # lists are the driver's business
+        return None
     came_as = _NUMERIC if isinstance(kind, sa.Numeric) and kind.asdecimal else _DOUBLE
     return kind.dialect_impl(_DIALECT).result_processor(_DIALECT, came_as)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from ragindex_db.schema import conversation_turns, conversations, query_runs, usage
 
@@ -42,8 +42,19 @@ class Turn:
 
 
 def record_queries(connection: Connection, runs: Sequence[QueryRun]) -> None:
+    """All in one statement: there is a row for every query, and each is to cost little."""
     if runs:
-        connection.execute(sa.insert(query_runs), [asdict(run) for run in runs])
+        rows = [{name: getattr(run, name) for name in _RUN} for run in runs]
+        connection.execute(_RECORD_RUNS, {"runs": rows})
+
+
+_RUN = [field.name for field in fields(QueryRun)]
+_GIVEN_RUNS = (
+    sa.func.jsonb_to_recordset(sa.bindparam("runs", type_=JSONB))
+    .table_valued(*(sa.column(name, query_runs.c[name].type) for name in _RUN), name="given")
+    .render_derived(with_types=True)
+)
+_RECORD_RUNS = sa.insert(query_runs).from_select(_RUN, sa.select(_GIVEN_RUNS))
 
 
 def record_usage(connection: Connection, rows: Sequence[Usage]) -> None:

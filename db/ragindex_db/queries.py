@@ -20,8 +20,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Query: TypeAlias = Callable[Concatenate[Reader, P], T]
 
-_WAIT_SECONDS = 10.0
-
 
 class Queries:
     """A bounded number of connections, opened when they are needed.
@@ -30,9 +28,12 @@ class Queries:
     be dead, those that wait beside it are given up too: whoever comes next opens a new one.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], size: int) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], size: int, wait_seconds: float = 10.0
+    ) -> None:
         self._connect = connect
         self._slots = asyncio.Semaphore(size)
+        self._wait_seconds = wait_seconds
         self._idle: list[AsyncConnection[Any]] = []
         self._closed = False
 
@@ -76,7 +77,7 @@ class Queries:
             await self._slots.acquire()
             return
         try:
-            async with asyncio.timeout(_WAIT_SECONDS):
+            async with asyncio.timeout(self._wait_seconds):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise NotReady("all database connections are busy", retry_after_seconds=1) from error
