@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, AsyncRawCursor
+import sqlalchemy as sa
+from psycopg import AsyncConnection, AsyncRawCursor, sql
 from psycopg.pq import TransactionStatus
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from ragindex_core.errors import NotReady
-from ragindex_db.compiled import Compiled, Reader, Statement, compiled
+from ragindex_db.compiled import Compiled, Reader, Statement, compiled, planned_once
 
 P = ParamSpec("P")
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 Query: TypeAlias = Callable[Concatenate[Reader, P], T]
+
+_WAIT_SECONDS = 10.0
+_EXPORT = planned_once(sa.select(sa.func.pg_export_snapshot()))
+_ADOPT = sql.SQL("SET TRANSACTION SNAPSHOT {}")
 
 
 class Queries:
@@ -28,12 +35,9 @@ class Queries:
     be dead, those that wait beside it are given up too: whoever comes next opens a new one.
     """
 
-    def __init__(
-        self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], size: int, wait_seconds: float = 10.0
-    ) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], size: int) -> None:
         self._connect = connect
         self._slots = asyncio.Semaphore(size)
-        self._wait_seconds = wait_seconds
         self._idle: list[AsyncConnection[Any]] = []
         self._closed = False
 
@@ -47,10 +51,27 @@ class Queries:
         async with self._connection() as connection:
             await connection.set_autocommit(False)
             try:
-                return await greenlet_spawn(partial(function, _Reader(connection), *args, **kwargs))
+                return await greenlet_spawn(partial(function, _Reader(connection, self), *args, **kwargs))
             finally:
-                await connection.commit()
-                await connection.set_autocommit(True)
+                await _end(connection)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a connection is free."""
+        return not self._slots.locked()
+
+    async def seeing(self, snapshot: str, function: Callable[[Reader], T]) -> T:
+        """``function`` on the state that another transaction sees. Raises Elsewhere when that cannot be had."""
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._connection())
+                await connection.set_autocommit(False)
+                stack.push_async_callback(_end, connection)
+                async with connection.pipeline():
+                    await connection.execute(_ADOPT.format(sql.Literal(snapshot)))
+            except (psycopg.Error, NotReady) as error:
+                raise Elsewhere from error
+            return await greenlet_spawn(function, _Reader(connection))
 
     async def close(self) -> None:
         self._closed = True
@@ -77,7 +98,7 @@ class Queries:
             await self._slots.acquire()
             return
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(_WAIT_SECONDS):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise NotReady("all database connections are busy", retry_after_seconds=1) from error
@@ -94,11 +115,37 @@ class Queries:
             await connection.close()
 
 
+class Elsewhere(Exception):
+    """No second connection could be had that sees what the first one does: none at all, or one to another server."""
+
+
+async def _end(connection: AsyncConnection[Any]) -> None:
+    await connection.commit()
+    await connection.set_autocommit(True)
+
+
 class _Reader:
     """Runs compiled statements, for a function within a greenlet."""
 
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
+    def __init__(self, connection: AsyncConnection[Any], queries: Queries | None = None) -> None:
         self._connection = connection
+        self._queries = queries  # where another connection may be had
+
+    def both(self, first: Callable[[Reader], A], second: Callable[[Reader], B]) -> tuple[A, B]:
+        if self._queries is None or not self._queries.has_room:
+            return first(self), second(self)
+        snapshot = self.execute(_EXPORT).scalar_one()
+        other = asyncio.ensure_future(self._queries.seeing(snapshot, second))
+        try:
+            one = first(self)
+        except BaseException:
+            other.cancel()
+            await_only(asyncio.gather(other, return_exceptions=True))
+            raise
+        try:
+            return one, await_only(other)
+        except Elsewhere:
+            return one, second(self)
 
     def execute(self, statement: Statement, parameters: Mapping[str, Any] | None = None, /) -> _Rows:
         return _Rows(await_only(self._run(compiled(statement), parameters)))

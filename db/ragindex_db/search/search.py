@@ -6,9 +6,7 @@ READ, so that all of them see one state of the revision.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
@@ -18,27 +16,22 @@ import sqlalchemy as sa
 from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from ragindex_core.analysis import KeywordQuery
 from ragindex_core.document import Span
 from ragindex_core.errors import InvalidInput
 from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted, prefer
 from ragindex_core.object.spec import Distance, FusionMethod
-from ragindex_db import keyword
 from ragindex_db.compiled import Reader, planned_once
 from ragindex_db.data_tables import RevisionTables
+from ragindex_db.search.arms import Clock, read_arms
 from ragindex_db.search.chunks import Surroundings, get_chunks, stored_chunk, stored_chunks, surroundings
-from ragindex_db.search.filter_sql import matching_documents
 from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
 from ragindex_db.search.vector import (
-    FilterIn,
     Query,
     Strategy,
     exact_statement,
     index_statement,
     prepared_query,
     score_of,
-    score_vectors,
-    search_vectors,
 )
 
 #: How deep each arm is read when its order is not the last word.
@@ -53,7 +46,7 @@ def search(connection: Reader, request: SearchRequest) -> SearchResult:
     if request.is_plain and (found := search_plainly(connection, request)) is not None:
         return found
     query = _query(request)
-    clock = _Clock()
+    clock = Clock()
     with clock.stage("total"):
         hits, explanation = _in_steps(connection, request, query, clock)
     return SearchResult(request.tables.revision_id, hits, clock.milliseconds, explanation)
@@ -94,12 +87,12 @@ def _nearest_chunks(tables: RevisionTables, distance: Distance, limit: int, ef_s
 
 
 def _in_steps(
-    connection: Reader, request: SearchRequest, query: Query | None, clock: _Clock
+    connection: Reader, request: SearchRequest, query: Query | None, clock: Clock
 ) -> tuple[tuple[SearchHit, ...], Explanation]:
     depth, rounds = _first_depth(request), 1
     while True:
-        read = _read_arms(connection, request, query, depth, clock)
-        ranked = _prefer_identifiers(connection, request, _rank(request, read.scores), clock)
+        read = read_arms(connection, request, query, depth, clock)
+        ranked = _preferred(request, _rank(request, read.scores), read.identifiers)
         groups = _grouped(connection, request, ranked, clock) if request.grouped else _single(ranked)
         if len(groups) >= request.top_k or read.exhausted or not request.grouped:
             break
@@ -116,19 +109,6 @@ def _in_steps(
     return _shown(connection, request, groups[: request.top_k], read.scores, clock), explanation
 
 
-@dataclass(slots=True)
-class _Clock:
-    milliseconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = perf_counter()
-        try:
-            yield
-        finally:
-            self.milliseconds[name] = self.milliseconds.get(name, 0.0) + (perf_counter() - started) * 1000
-
-
 def _query(request: SearchRequest) -> Query | None:
     if request.vector is None or not request.uses_vector:
         return None
@@ -141,98 +121,6 @@ def _first_depth(request: SearchRequest) -> int:
     return request.top_k
 
 
-@dataclass(frozen=True, slots=True)
-class _Arms:
-    """``exhausted``: reading deeper brings nothing more."""
-
-    scores: dict[int, RawScores]
-    exhausted: bool
-    strategy: Strategy | None
-    matching: int | None
-    vector_hits: int | None
-    keyword_hits: int | None
-
-
-def _read_arms(connection: Reader, request: SearchRequest, query: Query | None, depth: int, clock: _Clock) -> _Arms:
-    """Both raw scores of every chunk that either arm brings."""
-    tables = request.tables
-    near: dict[int, float] = {}
-    worded: dict[int, float] = {}
-    strategy = matching = None
-    exhausted = True
-    if query is not None:
-        within = FilterIn(request.index_id, request.filter) if request.filter is not None else None
-        with clock.stage("vector"):
-            found = search_vectors(
-                connection,
-                tables,
-                query,
-                depth,
-                within=within,
-                distance=request.distance,
-                ef_search=request.ef_search,
-                has_index=request.has_index,
-            )
-        near = {hit.chunk_id: hit.score for hit in found.hits}
-        strategy, matching, exhausted = found.strategy, found.matching, len(near) < depth
-    if request.uses_keyword and request.keyword is not None:
-        documents = matching_documents(request.index_id, request.filter) if request.filter is not None else None
-        with clock.stage("keyword"):
-            hits = keyword.search(connection, tables.keyword, request.keyword, depth, documents)
-        worded = {hit.chunk_id: hit.score for hit in hits}
-        exhausted = exhausted and len(worded) < depth
-    scores = _complete(connection, request, query, near, worded, clock)
-    return _Arms(
-        scores=scores,
-        exhausted=exhausted,
-        strategy=strategy,
-        matching=matching,
-        vector_hits=None if query is None else len(near),
-        keyword_hits=len(worded) if request.uses_keyword else None,
-    )
-
-
-def _complete(
-    connection: Reader,
-    request: SearchRequest,
-    query: Query | None,
-    near: dict[int, float],
-    worded: dict[int, float],
-    clock: _Clock,
-) -> dict[int, RawScores]:
-    """What one arm brought is scored by the other too: a chunk it did not reach is not one that scores nothing."""
-    if query is None:
-        return {chunk_id: RawScores(None, score) for chunk_id, score in worded.items()}
-    if not request.uses_keyword or request.keyword is None:
-        return {chunk_id: RawScores(score, None) for chunk_id, score in near.items()}
-    with clock.stage("scores"):
-        unmeasured = [chunk_id for chunk_id in worded if chunk_id not in near]
-        if unmeasured:
-            near = near | score_vectors(connection, request.tables, query, unmeasured, distance=request.distance)
-        unread = [chunk_id for chunk_id in near if chunk_id not in worded]
-        if unread:
-            worded = worded | keyword.score(connection, request.tables.keyword, request.keyword, unread)
-    return {chunk_id: RawScores(near.get(chunk_id), worded.get(chunk_id, 0.0)) for chunk_id in near | worded}
-
-
-_FEW_HOLDERS = 10
-
-
-def _prefer_identifiers(connection: Reader, request: SearchRequest, ranked: list[Fused], clock: _Clock) -> list[Fused]:
-    """Where both arms have a say, the vectors must not outvote an identifier that was asked for."""
-    if request.keyword is None or not request.keyword.identifiers or not (request.uses_vector and request.uses_keyword):
-        return ranked
-    held: Counter[int] = Counter()
-    with clock.stage("identifiers"):
-        for identifier in request.keyword.identifiers:
-            alone = KeywordQuery(words=((identifier,),))
-            scores = keyword.score(connection, request.tables.keyword, alone, [one.chunk_id for one in ranked])
-            holders = [chunk_id for chunk_id, score in scores.items() if score > 0]
-            if len(holders) <= max(request.top_k, _FEW_HOLDERS):  # what many hold is a word like any other
-                held.update(holders)
-    return prefer(ranked, held, len(request.keyword.identifiers))
-
-
 def _rank(request: SearchRequest, scores: dict[int, RawScores]) -> list[Fused]:
     if not request.uses_keyword:
         return _best_first({chunk_id: raw.vector for chunk_id, raw in scores.items()})
@@ -243,6 +131,13 @@ def _rank(request: SearchRequest, scores: dict[int, RawScores]) -> list[Fused]:
     near = _best_first({chunk_id: raw.vector for chunk_id, raw in scores.items()})
     worded = _best_first({chunk_id: raw.keyword or None for chunk_id, raw in scores.items()})
     return fuse_ranks([one.chunk_id for one in near], [one.chunk_id for one in worded], request.vector_weight)
+
+
+def _preferred(request: SearchRequest, ranked: list[Fused], held: Mapping[int, int]) -> list[Fused]:
+    """Where both arms have a say, the vectors must not outvote an identifier that was asked for."""
+    if request.keyword is None or not request.keyword.identifiers or not (request.uses_vector and request.uses_keyword):
+        return ranked
+    return prefer(ranked, held, len(request.keyword.identifiers))
 
 
 def _best_first(scores: dict[int, float | None]) -> list[Fused]:
@@ -263,7 +158,7 @@ def _single(ranked: Sequence[Fused]) -> list[_Group]:
     return [_Group(one.chunk_id, one) for one in ranked]
 
 
-def _grouped(connection: Reader, request: SearchRequest, ranked: Sequence[Fused], clock: _Clock) -> list[_Group]:
+def _grouped(connection: Reader, request: SearchRequest, ranked: Sequence[Fused], clock: Clock) -> list[_Group]:
     with clock.stage("group"):
         bound = {"chunk_ids": [one.chunk_id for one in ranked]}
         places = {row.id: row for row in connection.execute(_places(request.tables), bound)}
@@ -292,7 +187,7 @@ def _shown(
     request: SearchRequest,
     groups: Sequence[_Group],
     scores: dict[int, RawScores],
-    clock: _Clock,
+    clock: Clock,
 ) -> tuple[SearchHit, ...]:
     """Texts come last, and only of what is shown."""
     if not groups:

@@ -23,7 +23,6 @@ import sqlalchemy as sa
 from numpy.typing import ArrayLike
 from pgvector import HalfVector, Vector
 from sqlalchemy import ColumnElement, FromClause, Select
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from ragindex_core.errors import InvalidInput
 from ragindex_core.filters import Filter
@@ -37,8 +36,6 @@ from ragindex_db.search.vector_index import index_names
 #: With so many chunks or fewer behind a filter, the exact scan is both faster and better.
 MOST_EXACT = 10_000
 _MOST_EF_SEARCH = 1000  # pgvector's own bound
-_LARGEST_HALF, _LARGEST_SINGLE = 65_504.0, float(np.finfo(np.float32).max)
-
 _OPERATORS = {Distance.COSINE: "<=>", Distance.L2: "<->", Distance.INNER_PRODUCT: "<#>"}
 
 
@@ -95,16 +92,15 @@ def prepared_query(tables: RevisionTables, vector: ArrayLike, distance: Distance
     values = np.asarray(vector, dtype=np.float64)
     if values.shape != (tables.dimensions,):
         raise InvalidInput.field("vector", f"must be {tables.dimensions} numbers, as the index has them")
-    largest = float(np.abs(values).max())
-    if not math.isfinite(largest):
+    if not np.isfinite(values).all():
         raise InvalidInput.field("vector", "must hold finite numbers only")
-    half = tables.element_type == "HalfVector"
     if distance is Distance.COSINE:
-        if not largest:
+        if not values.any():
             raise InvalidInput.field("vector", "must not be all zeros: it has no direction")
-        values = values / largest  # whose squares can be added up
-        values /= math.sqrt(values @ values)
-    elif largest > (_LARGEST_HALF if half else _LARGEST_SINGLE):
+        values = values / np.abs(values).max()
+        values = values / np.linalg.norm(values)  # half precision holds no number above 65,504
+    half = tables.element_type == "HalfVector"
+    if np.abs(values).max() > (65_504 if half else np.finfo(np.float32).max):
         raise InvalidInput.field("vector", "holds a number that is too large for the index")
     single = values.astype(np.float32)
     return HalfVector(single) if half else Vector(single)
@@ -145,19 +141,6 @@ def search_vectors(
     return VectorHits(_hits(rows, distance), strategy, matching)
 
 
-def score_vectors(
-    connection: Reader,
-    tables: RevisionTables,
-    query: Query,
-    chunk_ids: Sequence[int],
-    *,
-    distance: Distance = Distance.COSINE,
-) -> dict[int, float]:
-    """The exact scores of these chunks, without those that have no vector."""
-    rows = connection.execute(_of_chunks(tables, distance), {"query": query, "chunk_ids": list(chunk_ids)})
-    return {row.chunk_id: score_of(row.distance, distance) for row in rows}
-
-
 _PG_INDEX = sa.table("pg_index", sa.column("indexrelid"), sa.column("indisvalid"), schema="pg_catalog")
 _NAMES = [sa.func.to_regclass(sa.bindparam(name, type_=sa.Text())) for name in ("name", "second_name")]
 _VALID = sa.select(sa.exists().where(_PG_INDEX.c.indexrelid.in_(_NAMES), _PG_INDEX.c.indisvalid))
@@ -174,7 +157,7 @@ def _settings(ef_search: int) -> ColumnElement[bool]:
     return sa.select(set_it).scalar_subquery().is_not(None)
 
 
-def _distance(tables: RevisionTables, rows: FromClause, distance: Distance) -> ColumnElement[float]:
+def distance_to_query(tables: RevisionTables, rows: FromClause, distance: Distance) -> ColumnElement[float]:
     sent = sa.bindparam("query", type_=_Sent(tables.element_type))
     return rows.c.embedding.op(_OPERATORS[distance], return_type=sa.Float(53))(sent)
 
@@ -193,7 +176,7 @@ def exact_statement(tables: RevisionTables, distance: Distance, within: FilterIn
     """``chunk_id`` and ``distance`` of the nearest, by looking at all."""
     if within is not None:
         return _nearest(_measured(tables, distance, within).cte("measured"), limit)
-    rows = sa.select(tables.vector.c.chunk_id, _distance(tables, tables.vector, distance).label("distance"))
+    rows = sa.select(tables.vector.c.chunk_id, distance_to_query(tables, tables.vector, distance).label("distance"))
     return planned_once(_nearest(rows.cte("measured"), limit))
 
 
@@ -206,7 +189,7 @@ def _measured(tables: RevisionTables, distance: Distance, within: FilterIn) -> S
     visible = matching_documents(within.index_id, within.expression).cte("visible").prefix_with("MATERIALIZED")
     vector = tables.vector
     of_document = (
-        sa.select(vector.c.chunk_id, _distance(tables, vector, distance).label("distance"))
+        sa.select(vector.c.chunk_id, distance_to_query(tables, vector, distance).label("distance"))
         .where(vector.c.document_id == visible.c[0])
         .offset(0)
         .lateral("of_document")
@@ -230,7 +213,7 @@ def index_statement(
 ) -> Select[Any]:
     """The same by the index for the sealed rows, beside a look at all the others."""
     vector = tables.vector
-    measure = _distance(tables, vector, distance)
+    measure = distance_to_query(tables, vector, distance)
     rows = sa.select(vector.c.chunk_id, measure.label("distance")).order_by(measure)
     if within is not None:
         rows = rows.where(document_matches(within.expression, vector.c.document_id))
@@ -243,14 +226,6 @@ def index_statement(
     head = rows.where(~vector.c.sealed).order_by(vector.c.chunk_id).limit(written(limit)).cte("head")
     nearest = _nearest(sa.union_all(sa.select(sealed), sa.select(head)).subquery("both"), limit)
     return nearest if within is not None else planned_once(nearest)
-
-
-@lru_cache(maxsize=1024)
-def _of_chunks(tables: RevisionTables, distance: Distance) -> Select[Any]:
-    vector = tables.vector
-    chunk_ids = sa.bindparam("chunk_ids", type_=ARRAY(sa.BigInteger))
-    measured = sa.select(vector.c.chunk_id, _distance(tables, vector, distance).label("distance"))
-    return planned_once(measured.where(vector.c.chunk_id == sa.any_(chunk_ids)))
 
 
 def _hits(rows: Sequence[sa.Row[Any]], distance: Distance) -> list[VectorHit]:

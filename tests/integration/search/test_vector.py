@@ -24,7 +24,6 @@ from ragindex_db.search.vector import (
     exact_statement,
     index_statement,
     prepared_query,
-    score_vectors,
     search_vectors,
 )
 
@@ -58,9 +57,6 @@ def test_without_an_index_the_nearest_are_found_exactly_and_in_order(corpus: Any
     assert found.strategy is Strategy.EXACT
     assert ids(found) == corpus.nearest(query, 15)
     assert [hit.score for hit in found.hits] == sorted((hit.score for hit in found.hits), reverse=True)
-    with corpus.database.begin() as connection:
-        again = score_vectors(connection, corpus.tables, prepared_query(corpus.tables, query), ids(found))
-    assert again == {hit.chunk_id: hit.score for hit in found.hits}
 
 
 def test_the_score_is_cosine_similarity_whatever_the_length_of_the_vectors(corpus: Any, query: Query) -> None:
