@@ -23,7 +23,6 @@ A = TypeVar("A")
 B = TypeVar("B")
 Query: TypeAlias = Callable[Concatenate[Reader, P], T]
 
-_WAIT_SECONDS = 10.0
 _EXPORT = planned_once(sa.select(sa.func.pg_export_snapshot()))
 _ADOPT = sql.SQL("SET TRANSACTION SNAPSHOT {}")
 
@@ -35,9 +34,12 @@ class Queries:
     be dead, those that wait beside it are given up too: whoever comes next opens a new one.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], size: int) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], size: int, wait_seconds: float = 10.0
+    ) -> None:
         self._connect = connect
         self._slots = asyncio.Semaphore(size)
+        self._wait_seconds = wait_seconds
         self._idle: list[AsyncConnection[Any]] = []
         self._closed = False
 
@@ -98,7 +100,7 @@ class Queries:
             await self._slots.acquire()
             return
         try:
-            async with asyncio.timeout(_WAIT_SECONDS):
+            async with asyncio.timeout(self._wait_seconds):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise NotReady("all database connections are busy", retry_after_seconds=1) from error

@@ -36,6 +36,8 @@ from ragindex_db.search.vector_index import index_names
 #: With so many chunks or fewer behind a filter, the exact scan is both faster and better.
 MOST_EXACT = 10_000
 _MOST_EF_SEARCH = 1000  # pgvector's own bound
+_LARGEST_HALF, _LARGEST_SINGLE = 65_504.0, float(np.finfo(np.float32).max)
+
 _OPERATORS = {Distance.COSINE: "<=>", Distance.L2: "<->", Distance.INNER_PRODUCT: "<#>"}
 
 
@@ -92,15 +94,16 @@ def prepared_query(tables: RevisionTables, vector: ArrayLike, distance: Distance
     values = np.asarray(vector, dtype=np.float64)
     if values.shape != (tables.dimensions,):
         raise InvalidInput.field("vector", f"must be {tables.dimensions} numbers, as the index has them")
-    if not np.isfinite(values).all():
+    largest = float(np.abs(values).max())
+    if not math.isfinite(largest):
         raise InvalidInput.field("vector", "must hold finite numbers only")
-    if distance is Distance.COSINE:
-        if not values.any():
-            raise InvalidInput.field("vector", "must not be all zeros: it has no direction")
-        values = values / np.abs(values).max()
-        values = values / np.linalg.norm(values)  # half precision holds no number above 65,504
     half = tables.element_type == "HalfVector"
-    if np.abs(values).max() > (65_504 if half else np.finfo(np.float32).max):
+    if distance is Distance.COSINE:
+        if not largest:
+            raise InvalidInput.field("vector", "must not be all zeros: it has no direction")
+        values = values / largest  # whose squares can be added up
+        values /= math.sqrt(values @ values)
+    elif largest > (_LARGEST_HALF if half else _LARGEST_SINGLE):
         raise InvalidInput.field("vector", "holds a number that is too large for the index")
     single = values.astype(np.float32)
     return HalfVector(single) if half else Vector(single)
