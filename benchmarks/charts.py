@@ -25,6 +25,9 @@ _STYLE = """
 # Apart from one another for those who see few colours too, on white and on black.
 _COLOURS = ("#0969da", "#d4731c", "#1a9a6c", "#a45bd0", "#b0882a", "#d0508a")
 
+#: Where RagIndex stands beside others, they are grey.
+_OURS, _RIVAL = "RagIndex", "#8c959f"
+
 
 def write(path: Path, chart: Chart) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +51,12 @@ def _bars(chart: Bars) -> tuple[int, list[str]]:
     scale = (_WIDTH - left - right) / most
     bottom = top + row * len(chart.rows)
     parts = []
+    compared = any(_OURS in name for name, _ in chart.rows)
     for place, (name, value) in enumerate(chart.rows):
         y = top + place * row
+        colour = _RIVAL if compared and _OURS not in name else _COLOURS[0]
         parts.append(_text(left - 10, y + 18, name, anchor="end"))
-        parts.append(_rect(left, y + 5, max(value * scale, 1), row - 10, _COLOURS[0]))
+        parts.append(_rect(left, y + 5, max(value * scale, 1), row - 10, colour))
         parts.append(_text(left + value * scale + 8, y + 18, f"{number(value)} {chart.unit}".strip()))
     parts.append(_line(left, top, left, bottom, "axis"))
     if chart.line is not None:
@@ -107,7 +112,8 @@ class _Scale:
 
     @property
     def ticks(self) -> list[float]:
-        steps = (1, 2, 5) if self._high - self._low < 2 else (1,)
+        span = self._high - self._low
+        steps = (1, 2, 3, 5, 7) if span < 1 else (1, 2, 5) if span < 2 else (1,)
         powers = range(math.floor(self._low), math.ceil(self._high) + 1)
         found = [step * 10.0**power for power in powers for step in steps]
         return [tick for tick in found if self._low <= math.log10(tick) <= self._high]
