@@ -7,7 +7,7 @@ export PYTHON
 
 SAMPLE := k8s/samples/quickstart.yaml
 
-.PHONY: help up test test-faults evaluate bench bench-quick install install-dev lint fix clean
+.PHONY: help up test test-faults evaluate bench bench-quick install install-dev lint audit fix clean
 
 up: install ## Start RagIndex with the sample handbook; Ctrl-C stops it
 	@exec .venv/bin/ragindex up -f $(SAMPLE) $(if $(PORT),--port '$(PORT)') $(if $(DATA),--data '$(DATA)')
@@ -15,8 +15,8 @@ up: install ## Start RagIndex with the sample handbook; Ctrl-C stops it
 test: install-dev ## Run the tests: tests/unit needs nothing, tests/integration brings its PostgreSQL along
 	@.venv/bin/pytest tests/unit tests/integration $(ARGS)
 
-test-faults: install-dev ## Run the tests that kill things, at their full length
-	@RAGINDEX_FAULTS=long .venv/bin/pytest tests/integration/faults $(ARGS)
+test-faults: install-dev ## Run the tests that kill things and those that attack, at their full length
+	@RAGINDEX_FAULTS=long .venv/bin/pytest tests/integration/faults tests/integration/attack $(ARGS)
 
 evaluate: install-dev ## Measure how well search finds, on the corpora in RAGINDEX_DATA; see docs/quality.md
 	@.venv/bin/python benchmarks/quality.py $(ARGS)
@@ -39,6 +39,9 @@ lint: install-dev ## Check style, types and layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(foreach script,$(wildcard lint/*.py),.venv/bin/python $(script) && ) true
+
+audit: install-dev ## Ask pip's index for known vulnerabilities of the pinned packages
+	@.venv/bin/python make/audit run
 
 fix: install-dev ## Mend what the linters can mend by themselves
 	.venv/bin/ruff check --fix .
