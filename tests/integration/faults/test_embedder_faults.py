@@ -198,8 +198,8 @@ def test_throttled_is_a_state_and_costs_no_attempt(ingestion: Ingestion, retry_a
     server.always(Fault(status=429, retry_after=retry_after))
     ingestion.begin()
     with ingestion.running() as worker:
-        ingestion.await_documents(everyone("Pending", None, 0))
         ingestion.await_documents(lambda _rows: told_to_wait(engine))
+        ingestion.await_documents(everyone("Pending", None, 0))
         engine.reconcile()
         assert engine.condition("Throttled") == ("True", "ProviderThrottled")
         assert engine.condition("Degraded") == ("False", "Healthy")
