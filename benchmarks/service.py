@@ -18,20 +18,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks.corpus import Query, Vectors
 from benchmarks.machine import cpu_seconds
 from benchmarks.stage import ENDPOINT, INSTALLATION, Stage
-from ragindex_core.errors import RagIndexError
+from ragindex_core.errors import RagIndexError, Unavailable
 from ragindex_local.client import Client
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``log`` holds what it said."""
+    """A process that answers."""
 
     client: Client
     pid: int
@@ -69,7 +70,7 @@ def running(stage: Stage, queries: Sequence[Query], **environment: str) -> Itera
             )
         try:
             service = Service(Client(f"http://127.0.0.1:{port}", timeout_seconds=60), process.pid)
-            _await(service.client, process)
+            _await(service.client, process, log)
             yield service
         finally:
             process.terminate()
@@ -80,14 +81,15 @@ def running(stage: Stage, queries: Sequence[Query], **environment: str) -> Itera
                 process.wait()
 
 
-def _await(client: Client, process: subprocess.Popen[bytes]) -> None:
+def _await(client: Client, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + _START_SECONDS
     while True:
         try:
             client.get("/readyz")
-        except RagIndexError:
+        except RagIndexError as error:
             if process.poll() is not None or time.monotonic() > until:
-                raise
+                words = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise Unavailable(f"the service did not start; the end of its log:\n{words}") from error
             time.sleep(0.1)  # a process of its own: there is nothing to wait for but its answer
         else:
             return
