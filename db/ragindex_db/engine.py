@@ -8,6 +8,8 @@ Those that only read and are called for every query take a ``Reader`` instead, f
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -67,13 +69,31 @@ class DatabaseSettings:
     connect_timeout_seconds: int = 10
 
 
+#: More digits than a 64-bit integer surely holds.
+_LONG_INTEGER = 19
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
+
+def _integer(digits: str) -> float:
+    """JSONB writes 1e20 out as an integer, which nobody can pass on as JSON: such a number is a float again."""
+    return int(digits) if len(digits) < _LONG_INTEGER else float(digits)
+
+
+_with_long_numbers = json.JSONDecoder(parse_int=_integer).decode
+
+
+def _loads(value: str | bytes) -> Any:
+    data = value.encode() if isinstance(value, str) else value
+    return _with_long_numbers(data.decode()) if _LONG_NUMBER.search(data) else orjson.loads(data)
+
+
 def _engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     return {
         "pool_size": settings.pool_size,
         "max_overflow": 0,
         "pool_timeout": 10,
         "pool_pre_ping": True,
-        "json_deserializer": orjson.loads,  # JSONB writes 1e20 out as an integer, and this reads it as a float again
+        "json_deserializer": _loads,
         "connect_args": _connect_arguments(settings, f"{_SESSION}{_PLANNED}"),
     }
 
@@ -186,7 +206,7 @@ async def _connect(settings: DatabaseSettings) -> psycopg.AsyncConnection[Any]:
         await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         await _register(connection)
-        set_json_loads(orjson.loads, connection)
+        set_json_loads(_loads, connection)
         # Else the type of a parameter, and so the statement, would change with the size of the number: in lists, which
         # go as text, that of the first list would hold for all.
         connection.adapters.register_dumper(int, Int8Dumper)
