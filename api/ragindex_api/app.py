@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -19,7 +19,6 @@ from ragindex_api.middleware import RequestShell
 from ragindex_api.openapi import DESCRIPTION
 from ragindex_api.problems import Kind, Problem, ProblemError, told, translate
 from ragindex_api.routes import answer, documents, indexes, operations, search
-from ragindex_api.routes.common import closed_query
 from ragindex_api.services import Services, Wired
 from ragindex_api.settings import ApiSettings
 from ragindex_api.validation import problems_of
@@ -64,7 +63,6 @@ def create_app(services: Services, settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
         telemetry={"tracing": settings.tracing, "metrics": False, "logs": False, "operation_spans": False},
-        dependencies=[Depends(closed_query)],
     )
     app.state.drain = wired.drain
     app.state.recorder = wired.recorder
@@ -79,8 +77,8 @@ def create_app(services: Services, settings: ApiSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _parameters)
     app.add_exception_handler(HTTPException, _routing)
     for noun in (indexes, search, answer, documents):
-        app.include_router(noun.router(wired))
-    app.include_router(operations.router(wired, app))
+        app.router.routes += noun.router(wired).routes  # an included router looks for its route twice
+    app.router.routes += operations.router(wired, app).routes
     return app
 
 

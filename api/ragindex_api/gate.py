@@ -12,6 +12,7 @@ Clients that are no browsers send neither header, and are not looked at further.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -89,10 +90,12 @@ class Gatekeeper:
             await objection.response(Request(scope))(scope, receive, send)
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     return host == "localhost" or (_address(host) and ip_address(host).is_loopback)
 
 
+@lru_cache(maxsize=256)
 def _address(name: str) -> bool:
     try:
         ip_address(name)
@@ -101,6 +104,7 @@ def _address(name: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=256)
 def _name(host: str) -> str:
     """Without port, and an IPv6 address without its brackets; empty for what is no host at all."""
     try:

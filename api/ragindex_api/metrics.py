@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from time import perf_counter
 from wsgiref.simple_server import WSGIServer
 
@@ -18,7 +19,8 @@ _SLOW = (*_FAST, 30, 60, 120)
 
 
 class Metrics:
-    """Label values come from closed sets (route templates, stages, outcomes), never from what a caller sent."""
+    """Label values come from closed sets (route templates, stages, outcomes), never from what a caller sent: so what
+    was looked up by them can be kept."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -26,12 +28,15 @@ class Metrics:
             collector(registry=self.registry)
         r = self.registry
         self.requests = Counter("ragindex_requests", "Requests answered.", ["method", "route", "status"], registry=r)
+        self.request = cache(self.requests.labels)
         self.request_seconds = Histogram(
             "ragindex_request_seconds", "Time to the end of the response.", ["route"], buckets=_SLOW, registry=r
         )
         self.stage_seconds = Histogram(
             "ragindex_stage_seconds", "Time of one stage of a query.", ["stage"], buckets=_FAST, registry=r
         )
+        self.request_took = cache(self.request_seconds.labels)
+        self._stage = cache(self.stage_seconds.labels)
         self.in_flight = Gauge("ragindex_requests_in_flight", "Requests under way.", registry=r)
         self.waiting = Gauge("ragindex_requests_waiting", "Requests that wait for a slot.", ["kind"], registry=r)
         self.refused = Counter("ragindex_requests_refused", "Requests told to come back.", ["kind"], registry=r)
@@ -54,7 +59,7 @@ class Metrics:
 
     def staged(self, name: str, seconds: float, timings: dict[str, float]) -> None:
         timings[name] = round(seconds * 1000, 3)
-        self.stage_seconds.labels(name).observe(seconds)
+        self._stage(name).observe(seconds)
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)

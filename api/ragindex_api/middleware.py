@@ -75,8 +75,8 @@ class RequestShell:
     def _record(self, scope: Scope, request_id: str, status: int, seconds: float, *, quiet: bool) -> None:
         route = _template(scope)
         method = scope["method"] if route != "unknown" else "any"
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.request_seconds.labels(route).observe(seconds)
+        self._metrics.request(method, route, status).inc()
+        self._metrics.request_took(route).observe(seconds)
         line: dict[str, Any] = {
             "request_id": request_id,
             "method": method,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ragindex_api.openapi import Replies, body, replies
-from ragindex_api.routes.common import INDEX, Json, Name, Namespace, within
+from ragindex_api.routes.common import INDEX, Closed, Json, Name, Namespace, within
 from ragindex_api.services import Wired
 from ragindex_api.sse import EventStream, unless_client_leaves
 from ragindex_api.validation import json_bytes, parse
@@ -44,7 +44,7 @@ def _replies() -> Replies:
 
 
 def router(wired: Wired) -> APIRouter:
-    routes = APIRouter(tags=["answer"])
+    routes = APIRouter(tags=["answer"], route_class=Closed)
 
     @routes.post(
         f"{INDEX}/answer",

@@ -12,7 +12,7 @@ from ragindex_api import incoming, shaping
 from ragindex_api.catalogue import ServingIndex
 from ragindex_api.openapi import Replies, ref, replies
 from ragindex_api.problems import Kind, ProblemError
-from ragindex_api.routes.common import DOCUMENT, INDEX, DocumentId, Json, Name, Namespace, number_of, within
+from ragindex_api.routes.common import DOCUMENT, INDEX, Closed, DocumentId, Json, Name, Namespace, number_of, within
 from ragindex_api.services import Wired
 from ragindex_api.signals import index_topic
 from ragindex_api.sse import unless_client_leaves
@@ -66,7 +66,7 @@ def _uploaded() -> Replies:
 
 
 def router(wired: Wired) -> APIRouter:
-    routes = APIRouter(tags=["documents"])
+    routes = APIRouter(tags=["documents"], route_class=Closed)
 
     @routes.get(
         f"{INDEX}/documents",

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ragindex_api import shaping
 from ragindex_api.openapi import replies
-from ragindex_api.routes.common import INDEX, Json, Name, Namespace
+from ragindex_api.routes.common import INDEX, Closed, Json, Name, Namespace
 from ragindex_api.services import Wired
 from ragindex_api.signals import index_topic
 from ragindex_api.wire.documents import RagIndexList, RagIndexOut, RequestAccepted
@@ -19,7 +19,7 @@ from ragindex_db import indexes, requests, room, signals
 
 
 def router(wired: Wired) -> APIRouter:
-    routes = APIRouter(tags=["indexes"])
+    routes = APIRouter(tags=["indexes"], route_class=Closed)
 
     @routes.get(
         "/v1/indexes",

@@ -8,13 +8,13 @@ from starlette.responses import HTMLResponse, Response
 from ragindex_api.openapi import describe, replies
 from ragindex_api.page import POLICY, page
 from ragindex_api.readiness import Readiness
-from ragindex_api.routes.common import Json
+from ragindex_api.routes.common import Closed, Json
 from ragindex_api.services import Wired
 from ragindex_api.wire.documents import Health
 
 
 def router(wired: Wired, app: FastAPI) -> APIRouter:
-    routes = APIRouter(tags=["operation"])
+    routes = APIRouter(tags=["operation"], route_class=Closed)
     readiness = Readiness(wired.database, wired.drain)
 
     @routes.get(

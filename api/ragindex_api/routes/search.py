@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from ragindex_api import shaping
 from ragindex_api.openapi import body, replies
-from ragindex_api.routes.common import INDEX, Json, Name, Namespace, within
+from ragindex_api.routes.common import INDEX, Closed, Json, Name, Namespace, within
 from ragindex_api.services import Wired
 from ragindex_api.validation import json_bytes, parse
 from ragindex_api.wire.search import BatchRequest, BatchResponse, SearchRequest, SearchResponse
@@ -21,7 +21,7 @@ _EXAMPLES = {
 
 
 def router(wired: Wired) -> APIRouter:
-    routes = APIRouter(tags=["search"])
+    routes = APIRouter(tags=["search"], route_class=Closed)
 
     @routes.post(
         f"{INDEX}/search",
