@@ -25,7 +25,7 @@ from benchmarks.filling import Filled, fill
 from benchmarks.machine import cpu_seconds
 from benchmarks.memory import held_mib
 from benchmarks.results import Figure, Lines, Outcome, Series
-from benchmarks.stage import Index, Stage, say
+from benchmarks.stage import USUAL, USUAL_QUICK, Index, Stage, say
 from benchmarks.timing import Times
 from ragindex_core.analysis import query_terms
 from ragindex_core.object.spec import RetrievalMode
@@ -74,7 +74,7 @@ class Shape:
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
-    small, large, vectors = (2_000, 20_000, 0) if quick else (10_000, 100_000, 500_000)
+    small, large, vectors = (2_000, USUAL_QUICK, 0) if quick else (10_000, USUAL, 500_000)
     queries = corpus.queries(30 if quick else 60)
     steps = [_filled(stage, small, queries), _measured(stage, stage.index(large), queries)]
     if vectors:
