@@ -41,7 +41,7 @@ def matching_documents(index_id: int, expression: Filter) -> Select[int]:
     A document that was deleted has no metadata rows, so where these lead there is no need to ask whether it lives.
     """
     members = expression.members if isinstance(expression, AllOf) else (expression,)
-    leading = next((member for member in members if _leads(member)), None)
+    leading = next((member for member in members if is_found_by_index(member)), None)
     if isinstance(leading, Comparison):
         row = document_metadata.alias()
         found = _rows_of(index_id, row, leading)
@@ -71,7 +71,7 @@ def document_matches(expression: Filter, document_id: ColumnElement[int]) -> Col
 _IN_LISTS = (Operator.LIST_CONTAINS, Operator.STRING_CONTAINS)
 
 
-def _leads(expression: Filter) -> bool:
+def is_found_by_index(expression: Filter) -> bool:
     """Whether rows of metadata show the documents that match: not by their absence, and not in the documents' own."""
     return (
         isinstance(expression, Comparison) and not is_built_in(expression.key) and expression.operator.opposite is None

@@ -30,7 +30,7 @@ from ragindex_core.object.spec import Distance
 from ragindex_db.compiled import Reader, planned_once, written
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.engine import EF_SEARCH
-from ragindex_db.search.filter_sql import document_matches, matching_documents
+from ragindex_db.search.filter_sql import document_matches, is_found_by_index, matching_documents
 from ragindex_db.search.vector_index import index_names
 
 #: With so many chunks or fewer behind a filter, the exact scan is both faster and better.
@@ -178,7 +178,7 @@ def _nearest(rows: FromClause, limit: int) -> Select[Any]:
 def exact_statement(tables: RevisionTables, distance: Distance, within: FilterIn | None, limit: int) -> Select[Any]:
     """``chunk_id`` and ``distance`` of the nearest, by looking at all."""
     if within is not None:
-        return _nearest(_measured(tables, distance, within).cte("measured"), limit)
+        return _kept(_nearest(_measured(tables, distance, within).cte("measured"), limit), within)
     rows = sa.select(tables.vector.c.chunk_id, distance_to_query(tables, tables.vector, distance).label("distance"))
     return planned_once(_nearest(rows.cte("measured"), limit))
 
@@ -207,7 +207,13 @@ def capped_statement(
     """The answer and, in the same pass, whether it can be believed: no more than the cap were looked at."""
     measured = _measured(tables, distance, within).limit(most + 1).cte("measured")
     count = sa.select(sa.func.count()).select_from(measured).scalar_subquery()
-    return _nearest(measured, limit).add_columns(count.label("matching"))
+    return _kept(_nearest(measured, limit).add_columns(count.label("matching")), within)
+
+
+def _kept(statement: Select[Any], within: FilterIn) -> Select[Any]:
+    """The documents of one comparison are found through its index, whatever its value; of several, the planner has to
+    see which leaves the fewest."""
+    return planned_once(statement) if is_found_by_index(within.expression) else statement
 
 
 @lru_cache(maxsize=1024)
