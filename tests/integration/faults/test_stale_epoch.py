@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +9,6 @@ from typing import Any, get_args
 
 import pytest
 import sqlalchemy as sa
-import yaml
 from tests.integration.faults.lives import AtOnce, Jobs
 from tests.integration.faults.state import state
 
@@ -24,7 +20,6 @@ from ragindex_core.reconcile import actions as act
 from ragindex_db import documents, indexes, schema
 from ragindex_db.documents import Listed
 from ragindex_db.engine import Database
-from ragindex_local.controller import Controller
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence, Fenced
 from ragindex_operator.perform import Performer
@@ -190,46 +185,3 @@ def test_a_former_holder_tells_no_status(world: World) -> None:
 
 def nothing_more() -> None:
     pass
-
-
-def test_a_controller_that_was_superseded_asks_for_no_run_when_a_folder_moves(world: World, tmp_path: Path) -> None:
-    files = tmp_path / "files"
-    files.mkdir()
-    (tmp_path / "object.yaml").write_text(yaml.safe_dump(DOCUMENT))
-    looked, superseded = threading.Event(), threading.Event()
-    builds = Builds(nothing_more)
-    controller = Controller(
-        world.database,
-        Reconciler(world.database, world.present, Jobs(world.outside / "workers"), builds),
-        [tmp_path / "object.yaml"],
-        report=lambda _index, _outcome: looked.set(),
-        complain=lambda fault: pytest.fail(str(fault)),
-        superseded=superseded.set,
-    )
-    controller.start()
-    assert looked.wait(30)
-    move_until(files, lambda: asked_for(world) > 0)
-    looked.clear()
-    controller.wake()
-    assert looked.wait(30)
-    Fence.raised(world.database, "test", "the next")
-    before = asked_for(world)
-    move_until(files, superseded.is_set)
-    controller.join(30)
-    builds.close()
-    assert asked_for(world) == before
-
-
-def move_until(files: Path, done: Callable[[], bool]) -> None:
-    """A watch begins without a word: files come until one is heard of."""
-    for _ in range(300):
-        if done():
-            return
-        (files / f"{uuid.uuid4()}.md").write_text("Moved.")
-        time.sleep(0.1)
-    raise AssertionError("nobody hears of it")
-
-
-def asked_for(world: World) -> int:
-    with world.database.begin() as connection:
-        return connection.execute(sa.select(sa.func.count()).select_from(schema.requests)).scalar_one()
