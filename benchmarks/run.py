@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks import charts, machine, report, results
+from benchmarks.peers import table
 from benchmarks.results import Figure, Outcome
 from benchmarks.stage import Stage, opened, say
 from benchmarks.suites import embedder, filters, growth, hybrid, keyword, load, memory, peers, search
@@ -55,6 +56,8 @@ def run(names: Sequence[str], *, quick: bool, data: Path | None, out: Path) -> i
             results.write(out, kept)
             if out == PUBLISHED:
                 report.update(out.with_suffix(".md"), kept, list(SUITES))
+                if name == "peers":
+                    table.update(out / "peers.md", kept["suites"][name])
     print(f"figures and charts: {out}")
     return 1 if left_out else 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.machine import ROOT
 from benchmarks.stage import say
+from ragindex_core.errors import Misconfigured
 
 _FOLDER = ROOT / ".venv-peers"
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -30,10 +31,11 @@ def python() -> Path:
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return program
     say(f"installing what is measured beside RagIndex into {_FOLDER.name} (once; a few minutes, 1.2 GB)")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(_FOLDER)], check=True)
     install = [str(program), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     exactly = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(_REQUIREMENTS)]
-    subprocess.run([*install, *exactly], check=True)
+    for command in ([sys.executable, "-m", "venv", "--clear", str(_FOLDER)], [*install, *exactly]):
+        if subprocess.run(command, check=False).returncode != 0:
+            raise Misconfigured("pip could not install it: see what it says above, or set HTTPS_PROXY or PIP_INDEX_URL")
     stamp.write_text(wanted, encoding="ascii")
     return program
 

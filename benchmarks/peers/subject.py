@@ -57,7 +57,9 @@ def timed(do: Callable[[], object]) -> float:
 
 def load(subject: Subject, given: Given, server: int) -> dict[str, Any]:
     first = min(subject.sample or given.count, given.count)
+    cpu_before = cpu(server)
     seconds = timed(lambda: subject.load(given, 0, first))
+    load_cpu_seconds = cpu(server) - cpu_before
     if first < given.count:
         subject.load_rest(given, first, given.count)
     cpu_before = cpu(server)
@@ -66,6 +68,7 @@ def load(subject: Subject, given: Given, server: int) -> dict[str, Any]:
     everything, index = subject.disk_bytes()
     return {
         "rows_a_second": first / seconds,
+        "load_cpu_ms": load_cpu_seconds * 1000 / first,
         "build_seconds": build_seconds,
         "build_cpu_seconds": build_cpu_seconds,
         "bytes": everything,

@@ -31,8 +31,6 @@ from benchmarks.service import Service, running
 from benchmarks.stage import Index, Stage, say
 from ragindex_db import indexes, schema
 
-_QUERIES = 300
-_HTTP_SECONDS = 5.0
 #: By the name of their module: what they are called, and whether they live in PostgreSQL.
 _SUBJECTS = {
     "ragindex": ("RagIndex, as a library", True),
@@ -45,13 +43,13 @@ _SUBJECTS = {
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
     load.wrk_program()
-    chunks = 5_000 if quick else 100_000
+    chunks, count, http_seconds = (5_000, 100, 1.5) if quick else (100_000, 300, 5.0)
     python = environment.python()
     index = stage.index(chunks)
     folder = stage.folder / "peers"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    queries = corpus.queries(_QUERIES)
+    queries = corpus.queries(count)
     given = Given(folder)
     say("writing down what each is given")
     given.write(corpus.vectors(chunks), np.stack([query.vector for query in queries]), _chunks(chunks))
@@ -70,15 +68,15 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
             bodies = [{"vector": vector, "mode": "vector", "top_k": K} for vector in vectors]
             path = load.write_bodies(folder / "ragindex.jsonl", bodies)
             found["ragindex-http"] = {"title": "RagIndex, over HTTP"} | _over_http(
-                stage, service, f"{index.path}/search", path, effort
+                stage, service, f"{index.path}/search", path, effort, http_seconds
             )
         with chroma_server.serving(python, folder / "chroma") as (service, asked_at):
             path = load.write_bodies(folder / "chroma.jsonl", [chroma_server.body(vector) for vector in vectors])
             found["chroma-http"] = {"title": "Chroma, its server"} | _over_http(
-                stage, service, asked_at, path, found["chroma"]["ask"]["effort"]
+                stage, service, asked_at, path, found["chroma"]["ask"]["effort"], http_seconds
             )
     shutil.rmtree(folder)
-    return _outcome(chunks, found)
+    return _outcome(chunks, count, found)
 
 
 def _chunks(count: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -147,11 +145,11 @@ def _effort(stage: Stage, index: Index, effort: int) -> Iterator[None]:
         put(before)
 
 
-def _over_http(stage: Stage, service: Service, path: str, bodies: Path, effort: int) -> dict[str, Any]:
+def _over_http(stage: Stage, service: Service, path: str, bodies: Path, effort: int, seconds: float) -> dict[str, Any]:
     load.wrk(stage, service, path, bodies, connections=8, seconds=1.0)
     found: dict[str, Any] = {"effort": effort}
     for name, clients in (("one", 1), ("eight", 8)):
-        run = load.wrk(stage, service, path, bodies, connections=clients, seconds=_HTTP_SECONDS)
+        run = load.wrk(stage, service, path, bodies, connections=clients, seconds=seconds)
         found[name] = {
             "queries_a_second": run.rate,
             "p50_ms": run.p50_ms,
@@ -163,7 +161,7 @@ def _over_http(stage: Stage, service: Service, path: str, bodies: Path, effort: 
     return {"ask": found}
 
 
-def _outcome(chunks: int, found: dict[str, dict[str, Any]]) -> Outcome:
+def _outcome(chunks: int, count: int, found: dict[str, dict[str, Any]]) -> Outcome:
     figures = []
     for each in found.values():
         ask, title = each["ask"], each["title"]
@@ -186,7 +184,7 @@ def _outcome(chunks: int, found: dict[str, dict[str, Any]]) -> Outcome:
     rates = [(each["title"], each["ask"]["eight"]["queries_a_second"]) for each in found.values()]
     recalls = [(each["title"], each["ask"]["selected"]["recall"]) for each in found.values() if "load" in each]
     return Outcome(
-        data=f"{chunks:,} passages of {corpus.DIMENSIONS} dimensions, {_QUERIES} queries, recall@{K} of .95",
+        data=f"{chunks:,} passages of {corpus.DIMENSIONS} dimensions, {count} queries, recall@{K} of .95",
         figures=figures,
         details={"systems": found, "versions": environment.versions()},
         charts={
