@@ -1,8 +1,8 @@
 """Keys for file names of any bytes.
 
 A key is printable Unicode and fits every store: what is not (control characters, those that turn the direction of
-writing, bytes that are not UTF-8) is written ``%XX`` a byte, and a ``%`` that would read as such is written ``%25``. All
-other names are their own key.
+writing, bytes that are not UTF-8) is written ``%XX`` a byte, and a ``%`` that would read as such is written ``%25``.
+All other names are their own key.
 """
 
 from __future__ import annotations
