@@ -18,7 +18,7 @@ class Forking(Protocol):
     def both(self, first: Callable[[Reader], A], second: Callable[[Reader], B]) -> tuple[A, B]: ...
 
 
-def both(reader: Reader, first: Callable[[Reader], A], second: Callable[[Reader], B], /) -> tuple[A, B]:
+def both(reader: Reader, first: Callable[[Reader], A], second: Callable[[Reader], B]) -> tuple[A, B]:
     """What ``first`` and ``second`` return: at once where the reader can, else one after the other."""
     if isinstance(reader, Forking):
         return reader.both(first, second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,10 @@ _SESSION = sa.select(sa.func.pg_backend_pid())
 def _session(reader: Reader) -> int:
     number: int = reader.execute(_SESSION).scalar_one()
     return number
+
+
+def _run_both(reader: Reader, first: Callable[[Reader], int], second: Callable[[Reader], int]) -> tuple[int, int]:
+    return both(reader, first, second)
 
 
 def _sessions(reader: Reader) -> tuple[int, int]:
@@ -112,7 +117,7 @@ def test_what_fails_in_one_arm_fails_the_search_and_leaves_the_connections_usabl
         try:
             for arms in ((fails, _session), (_session, fails), (fails, fails)):
                 with pytest.raises(psycopg.errors.DivisionByZero):
-                    await database.query(both, *arms)
+                    await database.query(_run_both, *arms)
             return await database.query(_sessions)
         finally:
             await database.close()
