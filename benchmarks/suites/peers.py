@@ -43,7 +43,7 @@ _SUBJECTS = {
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
     load.wrk_program()
-    chunks, count, http_seconds = (5_000, 100, 1.5) if quick else (100_000, 300, 5.0)
+    chunks, count, http_seconds = (5_000, 100, 2.0) if quick else (100_000, 300, 5.0)
     python = environment.python()
     index = stage.index(chunks)
     folder = stage.folder / "peers"
