@@ -36,7 +36,7 @@ Ids = NDArray[np.int64]
 
 
 def run(stage: Stage, *, quick: bool) -> Outcome:
-    texts, rounds, questions, files = (64, 2, 20, 100) if quick else (256, 3, 150, 500)
+    texts, rounds, questions, files = (48, 1, 15, 60) if quick else (256, 3, 150, 500)
     models = stage.folder / "models"
     cores = os.cpu_count() or 1
     model = open_minilm_folder(models)

@@ -50,7 +50,7 @@ def run(stage: Stage, *, quick: bool) -> Outcome:
         stage.drop(index)
     return Outcome(
         data=f"{sizes[-1]:,} passages of some 110 distinct terms each; questions of {_WORDS} words",
-        figures=[*scifact.measure(stage), *_growth(times, costs, bytes_), *beside],
+        figures=[*scifact.measure(stage, quick=quick), *_growth(times, costs, bytes_), *beside],
         details={str(size): {kind: each.as_json() for kind, each in found.items()} for size, found in times.items()},
         charts={
             "keyword-growth": Lines(

@@ -17,6 +17,7 @@ from ragindex_db import keyword
 from ragindex_local.evaluation import read_task
 
 _LIMIT = 10
+_QUICK = 100  # questions of a quick run
 _LANGUAGE = "en"
 
 # The rival: the index on words and the ranking that come with PostgreSQL, asked for any of the question's words.
@@ -34,19 +35,20 @@ WHERE words @@ query ORDER BY score DESC, id LIMIT :limit
 """)
 
 
-def measure(stage: Stage) -> list[Figure]:
+def measure(stage: Stage, *, quick: bool) -> list[Figure]:
     """Nothing where the collection is not there."""
     folder = data.folder("scifact")
     if folder is None:
         return []
     task = read_task(folder / "queries.jsonl", folder / "qrels.tsv")
+    asked = task.questions[:_QUICK] if quick else task.questions
     passages = dict(enumerate(data.passages(folder / "corpus.jsonl"), 1))
     index = _fill(stage, passages)
-    questions = {one.text: query_terms(one.text, (_LANGUAGE,)) for one in task.questions}
+    questions = {one.text: query_terms(one.text, (_LANGUAGE,)) for one in asked}
 
     def gain(found: dict[str, list[int]]) -> float:
-        ranked = {one.id: [passages[number][0] for number in found[one.text]] for one in task.questions}
-        return mean([ndcg(ranked[one.id], task.grades[one.id], 10) for one in task.questions])
+        ranked = {one.id: [passages[number][0] for number in found[one.text]] for one in asked}
+        return mean([ndcg(ranked[one.id], task.grades[one.id], 10) for one in asked])
 
     with asker(stage) as database:
 
@@ -62,7 +64,7 @@ def measure(stage: Stage) -> list[Figure]:
 
         rival_found, rival_times, rival_cost = _asked(stage, rival, list(questions))
     stage.drop(index)
-    size = f"{len(passages):,} abstracts"
+    size = f"{len(passages):,} abstracts, {len(asked)} questions"
     return [
         Figure("SciFact: p50 in the database", times.p50, "ms", at_most(5), note=f"{size}, the {_LIMIT} best"),
         Figure("SciFact: p95 in the database", times.p95, "ms"),
