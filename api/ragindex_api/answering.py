@@ -319,7 +319,7 @@ def _passages(index: ServingIndex, found: Found) -> list[Passage]:
                 chunk_id=shaping.chunk_id(found.revision.id, chunk.chunk_id),
                 document=DocumentRef(str(document.id), document.uri, document.title, document.version),
                 location=chunk.location,
-                headings=chunk.headings,
+                headings=tuple(chunk.headings),
                 span=chunk.span,
                 text=chunk.text,
                 cosine=hit.scores.vector,

@@ -76,7 +76,7 @@ def create_app(services: Services, settings: ApiSettings) -> FastAPI:
     app.add_exception_handler(ProblemError, _told)
     app.add_exception_handler(RequestValidationError, _parameters)
     app.add_exception_handler(HTTPException, _routing)
-    for noun in (indexes, search, answer, documents):
+    for noun in (search, answer, indexes, documents):  # tried in this order: what is asked most comes first
         app.router.routes += noun.router(wired).routes  # an included router looks for its route twice
     app.router.routes += operations.router(wired, app).routes
     return app

@@ -23,7 +23,7 @@ OpenEmbedder = Callable[[EmbeddingChoice], Embedder]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedQueries:
-    vectors: tuple[Vector, ...]
+    vectors: dict[str, Vector]  # by text
     tokens: int  # 0 when all were remembered
 
 
@@ -38,22 +38,34 @@ class QueryEmbedder:
         self._hits = metrics.query_cache.labels("hit")
         self._misses = metrics.query_cache.labels("miss")
 
+    def remembered(self, choice: EmbeddingChoice, texts: Sequence[str]) -> dict[str, Vector] | None:
+        """The vectors of all these texts, when all are known: for that nobody has to wait."""
+        found = {}
+        for text in texts:
+            key = (choice, text)
+            vector = self._remembered.get(key)
+            if vector is None:
+                return None
+            self._remembered.move_to_end(key)
+            found[text] = vector
+        self._hits.inc(len(texts))
+        return found
+
     async def embed(self, choice: EmbeddingChoice, texts: Sequence[str]) -> EmbeddedQueries:
-        """One vector a text. Raises like an embedder, and Unavailable for one that cannot be opened."""
-        missing = list(dict.fromkeys(text for text in texts if (choice, text) not in self._remembered))
+        """A vector of each text. Raises like an embedder, and Unavailable for one that cannot be opened."""
+        known = {text: vector for text in texts if (vector := self._remembered.get((choice, text))) is not None}
+        missing = list(dict.fromkeys(text for text in texts if text not in known))
         self._hits.inc(len(texts) - len(missing))
         self._misses.inc(len(missing))
         tokens = 0
-        computed: dict[str, Vector] = {}
         if missing:
             vectors, tokens = await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._compute, choice, missing
             )
-            computed = dict(zip(missing, vectors, strict=True))
-        found = tuple(computed[text] if text in computed else self._remembered[choice, text] for text in texts)
-        for text, vector in zip(texts, found, strict=True):
+            known.update(zip(missing, vectors, strict=True))
+        for text, vector in known.items():
             self._remember((choice, text), vector)
-        return EmbeddedQueries(found, tokens)
+        return EmbeddedQueries(known, tokens)
 
     def close(self) -> None:
         """The embedders themselves belong to whoever composed the service."""

@@ -53,6 +53,9 @@ def configure(level: str, stream: TextIO | None = None, file: Path | None = None
         else logging.StreamHandler(stream or sys.stderr)
     )
     handler.setFormatter(JsonFormatter())
+    # Looked up for every record, and shown by none of ours.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # as the logging cookbook has it: nobody asks for the caller
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -23,7 +23,7 @@ from ragindex_db import serving
 from ragindex_db.engine import AsyncDatabase
 from ragindex_db.ledger import QueryRun, Usage
 from ragindex_db.search import SearchRequest as RevisionSearch
-from ragindex_db.search import SearchResult, search_plainly
+from ragindex_db.search import SearchResult, plain_search, search_further
 
 _MODES = {"vector": RetrievalMode.VECTOR, "keyword": RetrievalMode.KEYWORD, "hybrid": RetrievalMode.HYBRID}
 
@@ -100,11 +100,13 @@ class Retrieval:
         return found
 
     async def _results(self, requests: Sequence[RevisionSearch]) -> list[SearchResult]:
-        if len(requests) == 1 and requests[0].is_plain:
-            result = await self._database.query_once(search_plainly, requests[0])
-            if result is not None:
-                return [result]
-        return await self._database.query(serving.search_all, requests)
+        plain = plain_search(requests[0]) if len(requests) == 1 else None
+        if plain is None:
+            return await self._database.query(serving.search_all, requests)
+        started = perf_counter()
+        rows = await self._database.fetch(plain.statement, plain.values)
+        result = plain.result(rows, (perf_counter() - started) * 1000)
+        return [result if result is not None else await self._database.query(search_further, plain.further)]
 
     async def _embed(
         self, revision: ServingRevision, queries: Sequence[SearchRequest], modes: Sequence[RetrievalMode]
@@ -113,6 +115,8 @@ class Retrieval:
         if not wanting:
             return _Embedded({})
         texts = [text for text, _ in wanting]
+        if (known := self._embedder.remembered(revision.embedding, texts)) is not None:
+            return _Embedded(known)
         try:
             async with asyncio.timeout(self._embedding_seconds):
                 done = await self._embedder.embed(revision.embedding, texts)
@@ -121,7 +125,7 @@ class Retrieval:
         except (Unavailable, ProviderRefused) as error:
             problem = error
         else:
-            return _Embedded(dict(zip(texts, done.vectors, strict=True)), done.tokens)
+            return _Embedded(done.vectors, done.tokens)
         if any(mode is RetrievalMode.VECTOR for _, mode in wanting):
             raise problem
         return _Embedded({}, missing=f"by keyword alone: the vector arm could not run ({problem})")
@@ -167,7 +171,7 @@ class Retrieval:
         self._metrics.staged("total", seconds, found.timings)
 
     def _record(self, index: ServingIndex, found: Found) -> None:
-        document_ids = sorted({hit.chunk.document.id for hit in found.result.hits})
+        document_ids = sorted({hit.chunk.document_id for hit in found.result.hits})
         self._recorder.record(
             QueryRun(
                 id=found.run_id,

@@ -10,7 +10,7 @@ from typing import Any
 from ragindex_api.catalogue import ServingIndex
 from ragindex_api.retrieval import Found
 from ragindex_core.answer import Citation, DocumentRef
-from ragindex_core.document import Location, Span
+from ragindex_core.document import NOWHERE, Location, Span
 from ragindex_core.object.resource import API_VERSION, KIND
 from ragindex_core.object.status import RagIndexStatus
 from ragindex_core.reconcile.status import status_on_full_disk
@@ -49,20 +49,19 @@ def _result(revision_id: int, hit: SearchHit) -> dict[str, Any]:
         scores["vector"] = hit.scores.vector
     if hit.scores.keyword is not None:
         scores["keyword"] = hit.scores.keyword
-    document = chunk.document
     result: dict[str, Any] = {
         "chunk_id": chunk_id(revision_id, chunk.chunk_id),
         "text": chunk.text,
         "score": hit.score,
         "scores": scores,
         "document": {
-            "id": str(document.id),
-            "uri": document.uri,
-            "title": document.title,
-            "version": document.version,
+            "id": str(chunk.document_id),
+            "uri": chunk.uri,
+            "title": chunk.title,
+            "version": chunk.version,
         },
         "location": location(chunk.location, chunk.headings),
-        "span": span(chunk.span),
+        "span": {"start": chunk.span_start, "end": chunk.span_end},
         "language": chunk.language,
         "metadata": chunk.metadata,
     }
@@ -87,6 +86,8 @@ def span(of: Span) -> dict[str, int]:
 
 
 def location(place: Location, headings: Sequence[str]) -> dict[str, Any]:
+    if place is NOWHERE:
+        return {"headings": list(headings)} if headings else {}
     parts: dict[str, Any] = {
         "page": place.page,
         "page_end": place.page_end,

@@ -30,23 +30,26 @@ async def json_bytes(request: Request, limit: int, seconds: float) -> bytes:
             f"send application/json, not {declared or 'a body without a content type'}",
             headers={"Accept-Post": "application/json"},
         )
-    too_large = ProblemError(Kind.TOO_LARGE, f"the body may have at most {limit} bytes")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
-        raise too_large
+        raise _too_large(limit)
     parts = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for part in request.stream():
                 parts += part
                 if len(parts) > limit:
-                    raise too_large
+                    raise _too_large(limit)
     except TimeoutError:
         message = f"the body did not come within {seconds:g} s"
         raise ProblemError(Kind.MALFORMED, message, headers={"Connection": "close"}) from None
     except ClientDisconnect as gone:
         raise ProblemError(Kind.MALFORMED, "the client left in the middle of the body") from gone
     return bytes(parts)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(Kind.TOO_LARGE, f"the body may have at most {limit} bytes")
 
 
 def parse(model: type[Body], data: bytes) -> Body:

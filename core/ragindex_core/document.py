@@ -87,6 +87,10 @@ class Location:
     speaker: str | None = None
 
 
+#: Of a passage that needs no other place than its span: most have none.
+NOWHERE = Location()
+
+
 class BlockKind(StrEnum):
     HEADING = "Heading"
     PARAGRAPH = "Paragraph"

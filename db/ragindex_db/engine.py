@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ragindex_core.errors import Conflict, Misconfigured, NotReady, RagIndexError, Unavailable
-from ragindex_db.compiled import Reader
+from ragindex_db.compiled import Reader, Statement
 from ragindex_db.queries import Queries
 
 __all__ = [
@@ -179,9 +179,9 @@ class AsyncDatabase:
         """``function``, which only reads, on one state of the database."""
         return await _twice(partial(self._queries.together, function, *args, **kwargs))
 
-    async def query_once(self, function: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same for a function that executes one statement at most, which needs no transaction for that."""
-        return await _twice(partial(self._queries.once, function, *args, **kwargs))
+    async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[Any]:
+        """The rows of one statement, which needs no transaction to see one state."""
+        return await _twice(partial(self._queries.fetch, statement, values))
 
     async def close(self) -> None:
         await self.engine.dispose()

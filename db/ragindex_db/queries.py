@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from ragindex_core.errors import NotReady
-from ragindex_db.compiled import Compiled, Reader, Statement, compiled, planned_once
+from ragindex_db.compiled import Reader, Statement, compiled, planned_once
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,10 +43,10 @@ class Queries:
         self._idle: list[AsyncConnection[Any]] = []
         self._closed = False
 
-    async def once(self, function: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """``function``, which runs one statement at most: that sees one state of the database by itself."""
+    async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[Any]:
+        """The rows of one statement, which sees one state of the database by itself."""
         async with self._connection() as connection:
-            return await greenlet_spawn(partial(function, _Reader(connection), *args, **kwargs))
+            return await _fetch(connection, statement, values)
 
     async def together(self, function: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """``function``, all of whose statements see the same state."""
@@ -117,6 +117,13 @@ class Queries:
             await connection.close()
 
 
+async def _fetch(connection: AsyncConnection[Any], statement: Statement, values: Mapping[str, Any] | None) -> list[Any]:
+    made = compiled(statement)
+    cursor = AsyncRawCursor(connection, row_factory=lambda _cursor: made.row)
+    await cursor.execute(made.text, made.parameters(values), prepare=made.planned_once, binary=True)
+    return await cursor.fetchall()
+
+
 class Elsewhere(Exception):
     """No second connection could be had that sees what the first one does: none at all, or one to another server."""
 
@@ -150,12 +157,7 @@ class _Reader:
             return one, second(self)
 
     def execute(self, statement: Statement, parameters: Mapping[str, Any] | None = None, /) -> _Rows:
-        return _Rows(await_only(self._run(compiled(statement), parameters)))
-
-    async def _run(self, statement: Compiled, values: Mapping[str, Any] | None) -> list[Any]:
-        cursor = AsyncRawCursor(self._connection, row_factory=lambda _cursor: statement.row)
-        await cursor.execute(statement.text, statement.parameters(values), prepare=statement.planned_once, binary=True)
-        return await cursor.fetchall()
+        return _Rows(await_only(_fetch(self._connection, statement, parameters)))
 
 
 class _Rows:

@@ -75,7 +75,7 @@ def verified(connection: Reader, chunks: Sequence[StoredChunk]) -> set[int]:
         sa.column("start", sa.Integer),
         sa.column("text", sa.Text),
         name="given",
-    ).data([(chunk.chunk_id, chunk.content_id, chunk.span.start, chunk.text) for chunk in chunks])
+    ).data([(chunk.chunk_id, chunk.content_id, chunk.span_start, chunk.text) for chunk in chunks])
     quoted = sa.func.substr(contents.c.text, given.c.start + 1, sa.func.length(given.c.text))
     statement = (
         sa.select(given.c.chunk_id).join(contents, contents.c.id == given.c.content_id).where(quoted == given.c.text)

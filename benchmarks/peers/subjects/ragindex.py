@@ -16,10 +16,16 @@ from benchmarks.stage import INSTALLATION, NAMESPACE, Index, add_documents, numb
 from ragindex_core.analysis import analyse_chunk
 from ragindex_core.filters import parse_filter
 from ragindex_core.object.spec import RetrievalMode
-from ragindex_db import indexes, keyword, revisions, serving
+from ragindex_db import indexes, keyword, revisions
 from ragindex_db.engine import AsyncDatabase, Database, DatabaseSettings
-from ragindex_db.search import SearchRequest, SearchResult, build_vector_index, drop_vector_index
-from ragindex_db.search.search import search_plainly
+from ragindex_db.search import (
+    SearchRequest,
+    SearchResult,
+    build_vector_index,
+    drop_vector_index,
+    plain_search,
+    search_further,
+)
 from ragindex_db.search.vector_index import index_names
 
 #: The empty index that the sample is written to; the whole one is ``passages-N``.
@@ -92,10 +98,10 @@ class RagIndex:
 
     async def _found_by(self, request: SearchRequest) -> SearchResult:
         """As the service goes about it."""
-        if request.filter is None and (plain := await self._queries.query_once(search_plainly, request)):
-            return plain
-        [found] = await self._queries.query(serving.search_all, [request])
-        return found
+        plain = plain_search(request)
+        assert plain is not None
+        found = plain.result(await self._queries.fetch(plain.statement, plain.values), 0)
+        return found or await self._queries.query(search_further, plain.further)
 
 
 def _document(rows: Any) -> Document:

@@ -2,8 +2,9 @@
 
 from ragindex_db.search.chunks import DocumentReference, Neighbour, StoredChunk, Surroundings, get_chunks
 from ragindex_db.search.filter_sql import matching_documents, replace_document_metadata
+from ragindex_db.search.plain import PlainSearch, plain_search
 from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
-from ragindex_db.search.search import search, search_plainly
+from ragindex_db.search.search import search, search_further
 from ragindex_db.search.vector import FilterIn, Strategy
 from ragindex_db.search.vector_index import (
     IndexState,
@@ -24,6 +25,7 @@ __all__ = [
     "IndexState",
     "Matched",
     "Neighbour",
+    "PlainSearch",
     "SearchHit",
     "SearchRequest",
     "SearchResult",
@@ -36,10 +38,11 @@ __all__ = [
     "drop_vector_index",
     "get_chunks",
     "matching_documents",
+    "plain_search",
     "replace_document_metadata",
     "seal_vectors",
     "search",
-    "search_plainly",
+    "search_further",
     "vector_index_exists",
     "vector_index_state",
 ]

@@ -110,6 +110,7 @@ def _near(reader: Reader, request: SearchRequest, query: Query, depth: int, cloc
             distance=request.distance,
             ef_search=request.ef_search,
             has_index=request.has_index,
+            broad=request.broad,
         )
 
 

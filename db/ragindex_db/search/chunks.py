@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Row, Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from ragindex_core.document import Location, Span
+from ragindex_core.document import NOWHERE, Location, Span
 from ragindex_db.compiled import Reader, planned_once
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.schema import documents
@@ -28,21 +28,51 @@ class DocumentReference:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
+class StoredChunk(NamedTuple):
+    """A row of ``stored_chunks``, its columns in their order: a search makes ten of these, so nothing is unpacked that
+    nobody looks at."""
+
     chunk_id: int
-    document: DocumentReference
+    document_id: int
+    version: str
     content_id: int
     ordinal: int
     text: str
     context: str
-    span: Span
-    location: Location
-    headings: tuple[str, ...]
+    headings: list[str]
+    span_start: int
+    span_end: int
+    page: int | None
+    page_end: int | None
+    sheet: str | None
+    cells: str | None
+    start_ms: int | None
+    end_ms: int | None
+    speaker: str | None
     language: str | None
     level: int
     tokens: int
+    source: str
+    uri: str
+    title: str | None
     metadata: Mapping[str, Any]
+
+    @property
+    def document(self) -> DocumentReference:
+        return DocumentReference(self.document_id, self.source, self.uri, self.title, self.version)
+
+    @property
+    def span(self) -> Span:
+        return Span(self.span_start, self.span_end)
+
+    @property
+    def location(self) -> Location:
+        if self.page is None and self.sheet is None and self.start_ms is None and self.speaker is None:
+            return NOWHERE
+        return Location(self.page, self.page_end, self.sheet, self.cells, self.start_ms, self.end_ms, self.speaker)
+
+
+_COLUMNS = len(StoredChunk._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +143,8 @@ def stored_chunks(tables: RevisionTables) -> Select[Any]:
 
 
 def stored_chunk(row: Row[Any]) -> StoredChunk:
-    return StoredChunk(
-        chunk_id=row.id,
-        document=DocumentReference(row.document_id, row.source, row.uri, row.title, row.version),
-        content_id=row.content_id,
-        ordinal=row.ordinal,
-        text=row.text,
-        context=row.context,
-        span=Span(row.span_start, row.span_end),
-        location=Location(
-            page=row.page,
-            page_end=row.page_end,
-            sheet=row.sheet,
-            cells=row.cells,
-            start_ms=row.start_ms,
-            end_ms=row.end_ms,
-            speaker=row.speaker,
-        ),
-        headings=tuple(row.headings),
-        language=row.language,
-        level=row.level,
-        tokens=row.tokens,
-        metadata=row.document_metadata,
-    )
+    """Out of a row that begins with those columns."""
+    return StoredChunk._make(row[:_COLUMNS])
 
 
 def surroundings(

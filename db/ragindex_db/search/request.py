@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ class SearchRequest:
     """Hybrid runs the arms it has a query for.
 
     ``hierarchical`` is the revision's chunking strategy. ``has_index`` says whether its vector index was valid when the
-    caller last looked: it saves a question, and may be out of date.
+    caller last looked: it saves a question, and may be out of date. ``broad``: the filter is known to leave more chunks
+    than are compared one by one.
     """
 
     index_id: int
@@ -40,6 +42,7 @@ class SearchRequest:
     hierarchical: bool = False
     group_by_document: bool = False
     neighbours: int = 0
+    broad: bool = False
 
     @property
     def uses_vector(self) -> bool:
@@ -53,23 +56,15 @@ class SearchRequest:
     def grouped(self) -> bool:
         return self.hierarchical or self.group_by_document
 
-    @property
-    def is_plain(self) -> bool:
-        """The vector arm alone, and nothing else to look at: one statement answers it, nearly always."""
-        alone = self.uses_vector and not self.uses_keyword and self.has_index is not None
-        return alone and not (self.filter or self.grouped or self.neighbours)
 
-
-@dataclass(frozen=True, slots=True)
-class ArmScores:
+class ArmScores(NamedTuple):
     """Raw, and None where the arm did not run or the chunk has no vector. Keyword: 0 when no term matches."""
 
     vector: float | None
     keyword: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(NamedTuple):
     """A chunk that was found within the section that is shown for it."""
 
     chunk_id: int
@@ -77,8 +72,7 @@ class Matched:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class SearchHit:
+class SearchHit(NamedTuple):
     """``score`` orders one result: the fused score, or of a single arm its raw score."""
 
     chunk: StoredChunk

@@ -19,19 +19,16 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from ragindex_core.document import Span
 from ragindex_core.errors import InvalidInput
 from ragindex_core.fusion import Fused, RawScores, fuse_ranks, fuse_weighted, prefer
-from ragindex_core.object.spec import Distance, FusionMethod
+from ragindex_core.object.spec import FusionMethod
 from ragindex_db.compiled import Reader, planned_once
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.search.arms import Clock, read_arms
-from ragindex_db.search.chunks import Surroundings, get_chunks, stored_chunk, stored_chunks, surroundings
+from ragindex_db.search.chunks import Surroundings, get_chunks, surroundings
+from ragindex_db.search.plain import plain_search
 from ragindex_db.search.request import ArmScores, Explanation, Matched, SearchHit, SearchRequest, SearchResult
 from ragindex_db.search.vector import (
     Query,
-    Strategy,
-    exact_statement,
-    index_statement,
     prepared_query,
-    score_of,
 )
 
 #: How deep each arm is read when its order is not the last word.
@@ -43,47 +40,22 @@ def search(connection: Reader, request: SearchRequest) -> SearchResult:
     """The ``top_k`` best chunks, sections or documents' chunks; fewer only when no more match."""
     if not (request.uses_vector or request.uses_keyword):
         raise InvalidInput.field("query", f"mode {request.mode} needs something to search for")
-    if request.is_plain and (found := search_plainly(connection, request)) is not None:
-        return found
+    plain = plain_search(request)
+    if plain is not None:
+        started = perf_counter()
+        rows = connection.execute(plain.statement, plain.values).all()
+        found = plain.result(rows, (perf_counter() - started) * 1000)
+        return found or search_further(connection, plain.further)
+    return search_further(connection, request)
+
+
+def search_further(connection: Reader, request: SearchRequest) -> SearchResult:
+    """The same where one statement is not, or was not, enough."""
     query = _query(request)
     clock = Clock()
     with clock.stage("total"):
         hits, explanation = _in_steps(connection, request, query, clock)
     return SearchResult(request.tables.revision_id, hits, clock.milliseconds, explanation)
-
-
-def search_plainly(connection: Reader, request: SearchRequest) -> SearchResult | None:
-    """A request that ``is_plain`` in a single statement; None where that brings too few."""
-    started = perf_counter()
-    ef_search = request.ef_search if request.has_index else None
-    statement = _nearest_chunks(request.tables, request.distance, request.top_k, ef_search)
-    rows = connection.execute(statement, {"query": _query(request)}).all()
-    if request.has_index and len(rows) < request.top_k:
-        return None
-    hits = []
-    for row in rows:
-        score = score_of(row.distance, request.distance)
-        hits.append(SearchHit(stored_chunk(row), score, ArmScores(score, None)))
-    strategy = Strategy.HNSW if request.has_index else Strategy.EXACT
-    explanation = Explanation(strategy, None, request.top_k, 1, len(rows), None, len(rows))
-    milliseconds = (perf_counter() - started) * 1000
-    timings = {"vector": milliseconds, "total": milliseconds}
-    return SearchResult(request.tables.revision_id, tuple(hits), timings, explanation)
-
-
-@lru_cache(maxsize=1024)
-def _nearest_chunks(tables: RevisionTables, distance: Distance, limit: int, ef_search: int | None) -> Select[Any]:
-    """By the index, or exactly when nothing is said of how to search it."""
-    if ef_search is None:
-        nearest = exact_statement(tables, distance, None, limit).subquery("nearest")
-    else:
-        nearest = index_statement(tables, distance, None, limit, ef_search).subquery("nearest")
-    return planned_once(
-        stored_chunks(tables)
-        .join(nearest, nearest.c.chunk_id == tables.chunk.c.id)
-        .add_columns(nearest.c.distance)
-        .order_by(nearest.c.distance, nearest.c.chunk_id)
-    )
 
 
 def _in_steps(

@@ -120,15 +120,17 @@ def search_vectors(
     ef_search: int = 100,
     has_index: bool | None = None,
     most_exact: int = MOST_EXACT,
+    broad: bool = False,
 ) -> VectorHits:
     """The min(limit, matching) nearest chunks: nearest first, the lower id first among equals.
 
     ``has_index`` is what the caller knows of the revision: it saves the question, and when it is out of date only time
-    is lost. May set pgvector's parameters for the rest of the transaction.
+    is lost. ``broad`` says that more than ``most_exact`` chunks are behind the filter. May set pgvector's parameters
+    for the rest of the transaction.
     """
     bound = {"query": query}
-    matching = None
-    if within is not None:
+    matching = most_exact + 1 if broad else None
+    if within is not None and not broad:
         rows = connection.execute(capped_statement(tables, distance, within, limit, most_exact), bound).all()
         matching = rows[0].matching if rows else 0
         if matching <= most_exact:
@@ -178,7 +180,7 @@ def _nearest(rows: FromClause, limit: int) -> Select[Any]:
 def exact_statement(tables: RevisionTables, distance: Distance, within: FilterIn | None, limit: int) -> Select[Any]:
     """``chunk_id`` and ``distance`` of the nearest, by looking at all."""
     if within is not None:
-        return _kept(_nearest(_measured(tables, distance, within).cte("measured"), limit), within)
+        return kept(_nearest(_measured(tables, distance, within).cte("measured"), limit), within)
     rows = sa.select(tables.vector.c.chunk_id, distance_to_query(tables, tables.vector, distance).label("distance"))
     return planned_once(_nearest(rows.cte("measured"), limit))
 
@@ -207,10 +209,10 @@ def capped_statement(
     """The answer and, in the same pass, whether it can be believed: no more than the cap were looked at."""
     measured = _measured(tables, distance, within).limit(most + 1).cte("measured")
     count = sa.select(sa.func.count()).select_from(measured).scalar_subquery()
-    return _kept(_nearest(measured, limit).add_columns(count.label("matching")), within)
+    return kept(_nearest(measured, limit).add_columns(count.label("matching")), within)
 
 
-def _kept(statement: Select[Any], within: FilterIn) -> Select[Any]:
+def kept(statement: Select[Any], within: FilterIn) -> Select[Any]:
     """The documents of one comparison are found through its index, whatever its value; of several, the planner has to
     see which leaves the fewest."""
     return planned_once(statement) if is_found_by_index(within.expression) else statement

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from ragindex_core.errors import NotFound, NotReady
-from ragindex_db.compiled import Reader, Statement, planned_once, written
+from ragindex_db.compiled import Reader, planned_once, written
 from ragindex_db.engine import AsyncDatabase, Database, DatabaseSettings, DatabaseUnavailable
 from ragindex_db.queries import Queries
 
@@ -62,10 +62,6 @@ def end(url: str) -> int:
         return len(ended.fetchall())
 
 
-def ask(reader: Reader, statement: Statement, number: int) -> Any:
-    return reader.execute(statement, {"number": number}).scalar_one()
-
-
 def busy(url: str) -> int:
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(
@@ -74,6 +70,12 @@ def busy(url: str) -> int:
         ).fetchone()
         assert row is not None
         return int(row[0])
+
+
+async def fetched(database: AsyncDatabase | Queries) -> int:
+    """The backend that answers a single statement."""
+    [row] = await database.fetch(_BACKEND)
+    return int(row[0])
 
 
 async def until_busy(url: str, count: int = 1) -> None:
@@ -86,7 +88,7 @@ async def until_busy(url: str, count: int = 1) -> None:
 @in_loop
 async def test_one_connection_serves_one_query_after_the_other(database_url: str) -> None:
     async with opened(database_url) as database:
-        assert await database.query_once(backend) == await database.query(backend) == await database.query_once(backend)
+        assert await fetched(database) == await database.query(backend) == await fetched(database)
 
 
 @in_loop
@@ -94,7 +96,7 @@ async def test_when_all_connections_died_the_next_query_is_answered_all_the_same
     async with opened(database_url, pool_size=3) as database:
         await asyncio.gather(*(database.query(sleep, 0.2) for _ in range(3)))
         assert end(database_url) >= 3
-        answers = await asyncio.gather(*(database.query_once(backend) for _ in range(3)))
+        answers = await asyncio.gather(*(fetched(database) for _ in range(3)))
         assert all(answers)
 
 
@@ -107,27 +109,27 @@ async def test_a_query_whose_connection_is_cut_twice_says_that_the_database_is_a
             end(database_url)
         with pytest.raises(DatabaseUnavailable):
             await query
-        assert await database.query_once(backend)
+        assert await fetched(database)
 
 
 @in_loop
 async def test_a_cancelled_query_is_cancelled_in_the_server_and_its_connection_is_used_again(database_url: str) -> None:
     async with opened(database_url, pool_size=1) as database:
-        pid = await database.query_once(backend)
-        for run in (database.query, database.query_once):
-            query = asyncio.create_task(run(sleep, 30))
+        pid = await fetched(database)
+        for run in (database.query(sleep, 30), database.fetch(_SLEEP, {"seconds": 30.0})):
+            query: asyncio.Task[Any] = asyncio.create_task(run)
             await until_busy(database_url)
             query.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await query
             assert busy(database_url) == 0
-            assert await database.query_once(backend) == pid
+            assert await fetched(database) == pid
 
 
 @in_loop
 async def test_a_statement_that_runs_out_of_its_time_costs_nobody_the_connection(database_url: str) -> None:
     async with opened(database_url, pool_size=1, statement_timeout_ms=100) as database:
-        pid = await database.query_once(backend)
+        pid = await fetched(database)
         with pytest.raises(NotReady, match="out of its time"):
             await database.query(sleep, 30)
         assert await database.query(backend) == pid
@@ -139,14 +141,14 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_come_back(database
         return await psycopg.AsyncConnection.connect(database_url, autocommit=True, application_name="queries")
 
     queries = Queries(connect, 1, wait_seconds=0.05)
-    first = asyncio.create_task(queries.once(sleep, 30))
+    first = asyncio.create_task(queries.fetch(_SLEEP, {"seconds": 30.0}))
     await until_busy(database_url)
     with pytest.raises(NotReady, match="busy"):
-        await queries.once(backend)
+        await fetched(queries)
     first.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await first
-    assert await queries.once(backend)
+    assert await fetched(queries)
     await queries.close()
 
 
@@ -211,7 +213,7 @@ async def test_a_compiled_statement_brings_what_it_brings_elsewhere(database_url
 
     async with opened(database_url) as database_of_queries:
         for _ in range(8):  # more often than the server plans it anew
-            rows = await database_of_queries.query_once(lambda reader: reader.execute(statement, values).all())
+            rows = await database_of_queries.fetch(statement, values)
             assert [tuple(row) for row in rows] == elsewhere
         assert rows[0].name == "a"
         assert rows[0]._mapping["json"] == {"big": 1e20, "list": [1, None]}
@@ -223,6 +225,7 @@ async def test_the_size_of_a_number_makes_no_other_statement(database_url: str) 
     prepared = sa.select(sa.func.count()).select_from(sa.table("pg_prepared_statements"))
     async with opened(database_url, pool_size=1) as database:
         for number in (1, 70_000, 2**40):
-            answer = await database.query_once(ask, statement, number)
-            assert answer == number
-        assert await database.query_once(lambda reader: reader.execute(prepared).scalar_one()) == 1
+            [answer] = await database.fetch(statement, {"number": number})
+            assert answer.number == number
+        [count] = await database.fetch(prepared)
+        assert count[0] == 1

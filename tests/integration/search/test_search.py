@@ -66,7 +66,7 @@ def test_a_hit_has_its_text_place_and_document(corpus: Any, query: Query) -> Non
     chunk = hit.chunk
     assert (chunk.chunk_id, chunk.text, chunk.span) == (chunk_id, "annual leave", Span(0, 12))
     assert chunk.location == Location(page=3, page_end=4)
-    assert (chunk.headings, chunk.context, chunk.language) == (("Leave", "Annual"), "Travel", "en")
+    assert (chunk.headings, chunk.context, chunk.language) == (["Leave", "Annual"], "Travel", "en")
     assert (chunk.document.id, chunk.document.title, chunk.document.version) == (document, "Travel", "abc")
     assert chunk.document.uri == "file:///docs/1.txt"
     assert chunk.metadata == {"year": 2024}
