@@ -7,22 +7,20 @@ score there, and taking it for nothing would punish it for the depth to which th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Ranks from here on hardly differ; the value of the paper that proposed reciprocal rank fusion.
 RRF_K = 60
 
 
-@dataclass(frozen=True, slots=True)
-class RawScores:
+class RawScores(NamedTuple):
     """Of one chunk: cosine similarity (None without a vector) and BM25 (0 or None when no term matches)."""
 
     vector: float | None = None
     keyword: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(NamedTuple):
     """``score`` is between 0 and 1 and orders one response; it means nothing across responses."""
 
     chunk_id: int

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
@@ -127,7 +127,7 @@ def _row(statement: Statement) -> Converter:
     names = " ".join(column.key or "_" for column in columns)
     named: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024
     row: Any = type("Row", (named,), {"__slots__": (), "_mapping": property(named._asdict)})  # as SQLAlchemy's have it
-    make: Converter = row._make
+    make: Converter = partial(tuple.__new__, row)  # as row._make does, without a call in Python a row
     converters = [_from_driver(column.type) for column in columns]
     if not any(converters):
         return make

@@ -143,7 +143,9 @@ class _Reader:
     def both(self, first: Callable[[Reader], A], second: Callable[[Reader], B]) -> tuple[A, B]:
         if self._queries is None or not self._queries.has_room:
             return first(self), second(self)
-        snapshot = self.execute(_EXPORT).scalar_one()
+        snapshot = self._exported()
+        if snapshot is None:
+            return first(self), second(self)
         other = asyncio.ensure_future(self._queries.seeing(snapshot, second))
         try:
             one = first(self)
@@ -155,6 +157,16 @@ class _Reader:
             return one, await_only(other)
         except Elsewhere:
             return one, second(self)
+
+    def _exported(self) -> str | None:
+        """What others can see the same by. It is a file: on a full disk there is none, and the transaction, which has
+        read nothing of importance yet or is one search of several, begins anew."""
+        try:
+            exported: str = self.execute(_EXPORT).scalar_one()
+        except (psycopg.errors.DiskFull, psycopg.errors.IoError):
+            await_only(self._connection.rollback())
+            return None
+        return exported
 
     def execute(self, statement: Statement, parameters: Mapping[str, Any] | None = None, /) -> _Rows:
         return _Rows(await_only(_fetch(self._connection, statement, parameters)))

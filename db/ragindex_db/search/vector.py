@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import sqlalchemy as sa
@@ -59,8 +59,7 @@ class FilterIn:
         object.__setattr__(self, "key", repr(self.expression))
 
 
-@dataclass(frozen=True, slots=True)
-class VectorHit:
+class VectorHit(NamedTuple):
     """``score``: cosine similarity; of other distances, 1 / (1 + L2) or the inner product. Higher is nearer."""
 
     chunk_id: int
