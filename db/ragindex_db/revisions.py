@@ -249,8 +249,13 @@ def create_tables(connection: Connection, tables: RevisionTables) -> None:
 
 
 def drop_tables(connection: Connection, tables: RevisionTables) -> None:
+    """Takes its locks as a worker that writes does, rows of the queue by document and then tables: else the two would
+    wait for each other."""
+    queued = revision_documents.c.revision_id == tables.revision_id
+    document_id = revision_documents.c.document_id
+    connection.execute(sa.select(document_id).where(queued).order_by(document_id).with_for_update())
+    connection.execute(sa.delete(revision_documents).where(queued))
     tables.metadata.drop_all(connection, checkfirst=True)
-    connection.execute(sa.delete(revision_documents).where(revision_documents.c.revision_id == tables.revision_id))
     update(connection, tables.revision_id, tables_ready=False, state="Dropped", dropped_at=sa.func.now())
 
 
