@@ -17,6 +17,7 @@ from ragindex_db import serving
 from ragindex_db.engine import AsyncDatabase
 from ragindex_db.indexes import IndexRow
 from ragindex_db.revisions import RevisionRow
+from ragindex_db.signals import LISTENING
 from ragindex_providers.embedders import EmbeddingChoice
 
 _LABEL = re.compile(DNS_LABEL)
@@ -117,6 +118,8 @@ class Catalogue:
                 del self._remembered[key]
 
     def on_signal(self, topic: str) -> None:
+        if topic == LISTENING:
+            self.forget()
         kind, _, index_id = topic.partition(":")
         if kind == "index" and index_id.isdigit():
             self.forget(int(index_id))

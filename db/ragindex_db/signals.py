@@ -11,6 +11,7 @@ from psycopg import sql
 from sqlalchemy import Connection
 
 CHANNEL = "ragindex"
+LISTENING = "listening"
 
 
 def send(connection: Connection, topic: str) -> None:
@@ -19,7 +20,10 @@ def send(connection: Connection, topic: str) -> None:
 
 
 class Listener(threading.Thread):
-    """Calls ``on_signal`` with the topic of each signal; comes back by itself when the server does."""
+    """Calls ``on_signal`` with the topic of each signal; comes back by itself when the server does.
+
+    Whenever it has begun to listen it calls with the topic LISTENING, as nobody heard what was sent before.
+    """
 
     def __init__(self, url: str, on_signal: Callable[[str], None]) -> None:
         super().__init__(name="signals", daemon=True)
@@ -32,6 +36,7 @@ class Listener(threading.Thread):
             try:
                 with psycopg.connect(self._url, autocommit=True, application_name="ragindex-signals") as connection:
                     connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+                    self._on_signal(LISTENING)
                     while not self._stopped.is_set():
                         for signal in connection.notifies(timeout=0.5):
                             self._on_signal(signal.payload)

@@ -23,7 +23,7 @@ from ragindex_core.ports import Source
 from ragindex_db import indexes
 from ragindex_db.engine import Database, DatabaseSettings
 from ragindex_db.indexes import IndexRow
-from ragindex_db.signals import Listener
+from ragindex_db.signals import LISTENING, Listener
 from ragindex_providers.sources import DirectoryChoice, open_source
 from ragindex_worker.embedders import Embedders
 from ragindex_worker.loop import Worker, WorkerSettings
@@ -31,7 +31,7 @@ from ragindex_worker.loop import Worker, WorkerSettings
 log = logging.getLogger(__name__)
 
 #: Signals of the database that mean work for us.
-_WORK = ("worker", "queue:", "promoted:")
+_WORK = ("worker", "queue:", "promoted:", LISTENING)
 #: Ingestion gives way to queries when both want the same processors.
 _NICENESS = 10
 #: Where Linux shares processors among sessions first, niceness counts only within one; the session has its own.

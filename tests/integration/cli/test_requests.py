@@ -59,7 +59,7 @@ def reconciler(database: Database, index: IndexRow, outcome: str, message: str) 
     seen: list[str] = []
 
     def look(topic: str) -> None:
-        if topic != f"request:{index.id}":
+        if topic not in (f"request:{index.id}", signals.LISTENING):
             return
         with database.begin() as connection:
             for request in requests.waiting(connection, index.id):
