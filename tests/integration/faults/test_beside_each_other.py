@@ -81,7 +81,7 @@ def test_ten_syncs_at_once_are_one_run_and_one_that_follows(engine: Engine) -> N
     fill(engine, 20, "harbour")
     together, in_charge = threading.Barrier(10), threading.Lock()
 
-    def ask_and_carry_out(n: int) -> None:
+    def ask_and_carry_out(n: int) -> int | None:
         together.wait(30)
         engine.database.run(requests.add, engine.row.id, "sync", f"number-{n}", "test")
         with in_charge:
@@ -89,10 +89,12 @@ def test_ten_syncs_at_once_are_one_run_and_one_that_follows(engine: Engine) -> N
         run = engine.database.run(runs.claim, queue.new_owner())
         if run is not None:
             SyncRunner(engine.database, engine.open_source_or_uploads, lambda: False).perform(run, engine.row)
+        return None if run is None else run.id
 
     with ThreadPoolExecutor(10) as threads:
-        for done in [threads.submit(ask_and_carry_out, n) for n in range(10)]:
-            done.result(timeout=120)
+        asked = [threads.submit(ask_and_carry_out, n) for n in range(10)]
+        carried_out = [run for run in (done.result(timeout=120) for done in asked) if run is not None]
+    assert len(set(carried_out)) == len(carried_out) > 0, "no run was taken from whoever was at it"
     catch_up(engine)
     new = all_runs(engine)[before:]
     assert {run.state for run in new} == {"Succeeded"}
