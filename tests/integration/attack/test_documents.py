@@ -127,6 +127,7 @@ def test_what_is_no_file_of_the_folder_is_not_read(engine: Any) -> None:
     (files / "endless.txt").symlink_to("/dev/zero")
     (files / "memory.txt").symlink_to("/proc/self/mem")
     os.mkfifo(files / "pipe.txt")
+    (files / "to-pipe.txt").symlink_to("pipe.txt")
     os.mkfifo(files / "good" / "00.md.metadata.json")
     (files / "good" / "01.md.metadata.json").symlink_to("../../secret.txt")
     (files / "good" / "02.md.metadata.json").mkdir()
