@@ -178,10 +178,11 @@ def test_a_filter_gives_what_it_means_and_nothing_else(shelf: Shelf, raw: Any, m
 @pytest.mark.parametrize("operator", list(Operator))
 def test_each_operator_takes_every_hostile_text_for_text(shelf: Shelf, operator: Operator) -> None:
     several = operator in (Operator.IN, Operator.NOT_IN)
+    alike = () if operator in (Operator.STARTS_WITH, Operator.STRING_CONTAINS) else (0, 1)
     given_filters = [
-        {operator.value: {"key": key, "value": [text] if several else text}}
+        {operator.value: {"key": key, "value": [value] if several else value}}
         for key in ("all", "list")
-        for text in HOSTILE
+        for value in (*HOSTILE, *alike)
     ]
     for start in range(0, len(given_filters), 20):
         asked = given_filters[start : start + 20]
@@ -224,6 +225,13 @@ def test_names_and_parameters_lead_nowhere_else(shelf: Shelf, name: str, place: 
     assert answer.status_code in (200, 400, 404, 410, 414, 422), f"{path}: {answer.status_code} {answer.text}"
     assert "secret" not in answer.text or path.startswith("/v1/indexes?") or answer.status_code in (404, 422)
     assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("below", ["", "/content"])
+def test_a_document_is_not_found_under_another_index(shelf: Shelf, below: str) -> None:
+    secret = shelf.api.get("/v1/indexes/hr/secret/documents").json()["documents"][0]["id"]
+    assert shelf.api.get(f"/v1/indexes/hr/secret/documents/{secret}{below}").status_code != 404
+    assert shelf.api.get(f"/v1/indexes/hr/shelf/documents/{secret}{below}").status_code == 404
 
 
 @thorough
