@@ -92,6 +92,17 @@ class ShiftingTokenizer:
         return [len(spans) for spans in self.token_spans(texts)]
 
 
+class ThriftyTokenizer(ShiftingTokenizer):
+    """A long text has fewer tokens than its parts have by themselves."""
+
+    def token_spans(self, texts: Sequence[str]) -> list[list[TokenSpan]]:
+        steps = [10 if len(text) > 100 else 2 for text in texts]
+        return [
+            [(i, min(i + step, len(text))) for i in range(0, len(text), step)]
+            for text, step in zip(texts, steps, strict=True)
+        ]
+
+
 class ByteTokenizer:
     """One token a byte, so that one character may be four tokens with the same span."""
 
@@ -134,6 +145,14 @@ def test_nothing_embedded_is_above_the_limit_and_tokens_are_the_true_number(
         assert each.tokens == len(tokenizer.token_spans([each.embedded_text])[0])
         if each.searchable:
             assert each.tokens <= how.max_tokens
+
+
+@pytest.mark.parametrize("strategy", ChunkingStrategy)
+def test_what_is_longer_by_itself_than_within_the_whole_is_cut_again(strategy: ChunkingStrategy) -> None:
+    text = "One sentence. And another one here. " * 40
+    document = ParsedDocument(text, (Block(BlockKind.PARAGRAPH, Span(0, len(text))),))
+    chunks = chunk(document, ChunkingRules(strategy, max_tokens=10), ThriftyTokenizer())
+    assert max(each.tokens for each in chunks if each.searchable) <= 10
 
 
 @thorough
