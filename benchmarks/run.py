@@ -11,7 +11,7 @@ from benchmarks import charts, machine, report, results
 from benchmarks.peers import table
 from benchmarks.results import Figure, Outcome
 from benchmarks.stage import Stage, opened, say
-from benchmarks.suites import embedder, filters, growth, hybrid, keyword, load, memory, peers, search
+from benchmarks.suites import embedder, filters, growth, hybrid, keyword, layers, load, memory, peers, search
 from ragindex_core.errors import Misconfigured
 
 
@@ -21,6 +21,7 @@ class Suite(Protocol):
 
 SUITES: Mapping[str, Suite] = {
     "search": search.run,
+    "layers": layers.run,
     "keyword": keyword.run,
     "hybrid": hybrid.run,
     "filters": filters.run,

@@ -101,7 +101,7 @@ class RagIndex:
         plain = plain_search(request)
         assert plain is not None
         found = plain.result(await self._queries.fetch(plain.statement, plain.values), 0)
-        return found or await self._queries.query(search_further, plain.further)
+        return found if found is not None else await self._queries.query(search_further, plain.further)
 
 
 def _document(rows: Any) -> Document:

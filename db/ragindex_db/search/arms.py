@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Select
+from sqlalchemy import Row, Select
 
 from ragindex_core.analysis import KeywordQuery
 from ragindex_core.fusion import RawScores
@@ -71,13 +71,13 @@ def read_arms(reader: Reader, request: SearchRequest, query: Query | None, depth
         scores = {} if near is None else {hit.chunk_id: RawScores(hit.score, None) for hit in near.hits}
         scores |= {} if worded is None else {hit.chunk_id: RawScores(None, hit.score) for hit in worded.hits}
         return _arms(scores, depth, near, worded)
-    best_worded, nearest = both(
+    asked = _Asked(request, query, words, Identifiers(words, request.top_k))
+    worded_best, (nearest, measured) = both(
         reader,
         lambda one: _worded(one, request, words, depth, clock),
-        lambda other: _near(other, request, query, depth, clock),
+        lambda other: _near_and_measured(other, asked, depth, clock),
     )
-    with clock.stage("scores"):
-        return _completed(reader, request, query, words, depth, nearest, best_worded)
+    return _completed(reader, asked, depth, nearest, measured, worded_best, clock)
 
 
 def _arms(
@@ -120,38 +120,60 @@ def _worded(reader: Reader, request: SearchRequest, words: KeywordQuery, depth: 
         return keyword.rank(reader, request.tables.keyword, words, depth, documents)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    request: SearchRequest
+    query: Query
+    words: KeywordQuery
+    identifiers: Identifiers
+
+    def measures(self, reader: Reader, chunk_ids: list[int]) -> Sequence[Row[Any]]:
+        """What the scores of these chunks by both arms are made of."""
+        if not chunk_ids:
+            return []
+        terms = [term_id(term) for term in (*self.words.terms, *self.identifiers.asked)]
+        bound = {"query": self.query, "chunk_ids": chunk_ids, "terms": terms}
+        rows: Sequence[Row[Any]] = reader.execute(_measures(self.request.tables, self.request.distance), bound).all()
+        return rows
+
+
+def _near_and_measured(
+    reader: Reader, asked: _Asked, depth: int, clock: Clock
+) -> tuple[VectorHits, Sequence[Row[Any]]]:
+    """The vector arm is done first, and uses the time until the other one is."""
+    near = _near(reader, asked.request, asked.query, depth, clock)
+    return near, asked.measures(reader, sorted(hit.chunk_id for hit in near.hits))
+
+
 def _completed(
     reader: Reader,
-    request: SearchRequest,
-    query: Query,
-    words: KeywordQuery,
+    asked: _Asked,
     depth: int,
     near: VectorHits,
+    measured: Sequence[Row[Any]],
     worded: Ranking,
+    clock: Clock,
 ) -> Arms:
     """What one arm brought is scored by the other too: a chunk it did not reach is not one that scores nothing."""
     vector: dict[int, float | None] = {hit.chunk_id: hit.score for hit in near.hits}
     word = {hit.chunk_id: hit.score for hit in worded.hits}
-    incomplete = vector.keys() ^ word.keys()
-    identifiers = Identifiers(words, request.top_k)
-    terms = words.terms
-    asked = [*terms, *identifiers.asked]
-    wanted = sorted(vector.keys() | word.keys() if identifiers.asked else incomplete)
-    bound = {"query": query, "chunk_ids": wanted, "terms": [term_id(term) for term in asked]}
-    for row in reader.execute(_both_scores(request.tables, request.distance), bound) if wanted else ():
+    with clock.stage("scores"):
+        rest = asked.measures(reader, sorted(word.keys() - vector.keys()))
+    terms = len(asked.words.terms)
+    for row in (*measured, *rest):
         found = row.frequencies or ()
-        identifiers.note(row.chunk_id, found[len(terms) :])
+        asked.identifiers.note(row.chunk_id, found[terms:])
         if row.chunk_id not in vector and row.distance is not None:
-            vector[row.chunk_id] = score_of(row.distance, request.distance)
+            vector[row.chunk_id] = score_of(row.distance, asked.request.distance)
         if row.chunk_id not in word and row.length is not None:
-            word[row.chunk_id] = worded.facts.score(row.length, found[: len(terms)])
+            word[row.chunk_id] = worded.facts.score(row.length, found[:terms])
     scores = {one: RawScores(vector.get(one), word.get(one, 0.0)) for one in vector.keys() | word.keys()}
-    return _arms(scores, depth, near, worded, identifiers.held())
+    return _arms(scores, depth, near, worded, asked.identifiers.held())
 
 
 @lru_cache(maxsize=1024)
-def _both_scores(tables: RevisionTables, distance: Distance) -> Select[Any]:
-    """What the scores of some chunks are made of: the distance of each, and how often it has which term."""
+def _measures(tables: RevisionTables, distance: Distance) -> Select[Any]:
+    """The distance of some chunks, and how often each has which term."""
     asked = sa.func.unnest(CHUNK_IDS).table_valued(sa.column("chunk_id", sa.BigInteger)).render_derived()
     vector, terms = tables.vector, tables.keyword.terms
     far = sa.select(distance_to_query(tables, vector, distance).label("distance"))
