@@ -227,7 +227,10 @@ def index_statement(
     rows = sa.select(vector.c.chunk_id, measure.label("distance")).order_by(measure)
     if within is not None:
         rows = rows.where(document_matches(within.expression, vector.c.document_id))
-    wanted = min(max(ef_search, 2 * limit), _MOST_EF_SEARCH)
+    wanted = max(ef_search, 2 * limit)
+    if within is not None:
+        wanted *= 2  # of what the index comes upon, most is filtered out: the same depth finds less
+    wanted = min(wanted, _MOST_EF_SEARCH)
     by_index = rows.where(vector.c.sealed)
     if wanted != EF_SEARCH:
         by_index = by_index.where(_settings(wanted))
