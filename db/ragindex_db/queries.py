@@ -159,8 +159,8 @@ class _Reader:
             return one, second(self)
 
     def _exported(self) -> str | None:
-        """What others can see the same by. It is a file: on a full disk there is none, and the transaction, which has
-        read nothing of importance yet or is one search of several, begins anew."""
+        """What others can see the same by. It is a file: on a full disk there is none, and the transaction begins anew.
+        Of several searches in one request the later ones then see a later state."""
         try:
             exported: str = self.execute(_EXPORT).scalar_one()
         except (psycopg.errors.DiskFull, psycopg.errors.IoError):
