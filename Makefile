@@ -21,10 +21,10 @@ test-faults: install-dev ## Run the tests that kill things and those that attack
 evaluate: install-dev ## Measure how well search finds, on the corpora in RAGINDEX_DATA; see docs/quality.md
 	@.venv/bin/python benchmarks/quality.py $(ARGS)
 
-bench: install-dev ## Measure speed on this machine, half an hour: figures and charts in docs/benchmarks.md
+bench: install-dev ## Measure speed on this machine, half an hour or so: figures and charts in docs/benchmarks.md
 	@.venv/bin/python -m benchmarks run $(ARGS)
 
-bench-quick: install-dev ## The same on less data, four minutes, to get a feeling
+bench-quick: install-dev ## The same on less data, some minutes, to get a feeling
 	@.venv/bin/python -m benchmarks run --quick $(ARGS)
 
 install: ## Install what `make up` needs; leaves .venv/bin/ragindex
