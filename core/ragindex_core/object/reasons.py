@@ -52,6 +52,7 @@ class Reason(Documented):
     COMPLETE = "Complete", "Every document of the last complete listing is indexed or failed."
     NEVER_RUN = "NeverRun", "No run has ended yet."
     RUN_DUE = "RunDue", "A run is about to start."
+    QUEUED = "Queued", "Work waits for pods: the installation runs as many as it may, and others' turn comes first."
     SYNCING = "Syncing", "A run lists the sources and queues what changed."
     EMBEDDING = "Embedding", "Documents are being parsed, cut and embedded."
     REVISION_BUILDING = "RevisionBuilding", "A new revision is being filled beside the live one."
@@ -77,6 +78,7 @@ class Reason(Documented):
         "ProviderUnavailable",
         "The embedding model cannot be used; the message says why. Documents wait and are tried again.",
     )
+    JOB_FAILED = "JobFailed", "The pods that work for this index fail; the message says how. They are started again."
     DOCUMENTS_FAILED = "DocumentsFailed", "Some documents could not be indexed; the documents list says why."
     # Switches
     SUSPENDED_BY_SPEC = "SuspendedBySpec", "spec.suspend is true."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ragindex_core.object.spec import RagIndexSpec
@@ -64,8 +65,12 @@ def complete(projection: Projection) -> dict[str, Any]:
     return {**_LEFT_OUT, **projection}
 
 
-def inputs_key(spec: RagIndexSpec) -> str:
-    """Changes when the sources or the revision key do: what a run is started for."""
+def inputs_key(spec: RagIndexSpec, mirrored: Mapping[str, str | None] | None = None) -> str:
+    """Changes when the sources or the revision key do: what a run is started for. ``mirrored`` are the versions, by
+    source, of what was copied into the catalogue to be listed there."""
     sources = [source.model_dump(mode="json", by_alias=True, exclude_defaults=True) for source in spec.sources]
-    canonical = json.dumps({"revision": revision_key(spec), "sources": sources}, sort_keys=True, ensure_ascii=True)
+    inputs: dict[str, Any] = {"revision": revision_key(spec), "sources": sources}
+    if mirrored:
+        inputs["mirrored"] = dict(mirrored)
+    canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=True)
     return base64.b32encode(hashlib.sha256(canonical.encode()).digest()).decode()[:16].lower()

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from ragindex_core.object.reasons import Outcome, RequestName
+from ragindex_core.reconcile.observed import Timetable
 
 
 class Trigger(StrEnum):
@@ -26,9 +27,11 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegisterIndex:
-    """Write the object (metadata, spec, generation) into the catalogue; make the row when there is none."""
+    """Write the object (metadata, spec, generation) into the catalogue; make the row when there is none. ``inputs`` is
+    what a run is for that somebody starts by the timetable."""
 
     generation: int
+    inputs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class AdoptIndex:
 
     from_uid: str
     generation: int
+    inputs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,32 @@ class StartRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ListSources:
+    """See that somebody carries out this run, which waits or was left by who had it."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorSource:
+    """Copy the source's entries into the catalogue, where a run lists them."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepTimetable:
+    """See that runs are started by this timetable and no other."""
+
+    timetable: Timetable
+
+
+@dataclass(frozen=True, slots=True)
+class DropTimetable:
+    """Start no more runs by schedule."""
+
+
+@dataclass(frozen=True, slots=True)
 class EnsureWorkers:
     """See that so many workers drain the queues of exactly these revisions, and end when these are empty."""
 
@@ -107,16 +137,18 @@ class EnsureWorkers:
 
 @dataclass(frozen=True, slots=True)
 class StopWorkers:
-    """Take no further documents; what is leased may be finished or left to its lease."""
+    """List and take no further documents; what is leased may be finished or left to its lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildVectorIndex:
-    """Give the revision a valid index with these parameters; one that is there serves until the new one is valid."""
+    """Give the revision a valid index with these parameters; one that is there serves until the new one is valid.
+    ``again`` makes it anew though the one that is there has these parameters."""
 
     revision: int
     m: int
     ef_construction: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +250,10 @@ Action: TypeAlias = (
     | Approve
     | AllowEmbedding
     | StartRun
+    | ListSources
+    | MirrorSource
+    | KeepTimetable
+    | DropTimetable
     | EnsureWorkers
     | StopWorkers
     | BuildVectorIndex

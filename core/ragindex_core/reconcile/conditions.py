@@ -173,6 +173,8 @@ def _at_work(s: Situation) -> Finding | None:
         if s.active is None:
             return yes(Reason.FILLING)
         return yes(Reason.INDEX_BUILDING if s.readiness(s.candidate).loaded else Reason.REVISION_BUILDING)
+    if s.observed.crew.queued and (s.observed.runs.under_way or unfinished):
+        return yes(Reason.QUEUED)
     if s.observed.runs.under_way:
         return yes(Reason.SYNCING)
     if s.due is not None:
@@ -201,6 +203,8 @@ def _degraded(s: Situation) -> Finding:
         return yes(waiting.reason, waiting.message)
     if s.observed.provider_trouble is not None:
         return yes(Reason.PROVIDER_UNAVAILABLE, s.observed.provider_trouble)
+    if s.observed.crew.trouble is not None:
+        return yes(Reason.JOB_FAILED, s.observed.crew.trouble)
     failed = s.serving.documents.failed if s.serving is not None else 0
     if failed:
         return yes(Reason.DOCUMENTS_FAILED, f"documents that could not be indexed: {failed}")

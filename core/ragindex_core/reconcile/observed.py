@@ -167,6 +167,7 @@ class IndexRow:
 
     generation: int
     database: str
+    inputs: str | None = None  # what a run that starts by itself is for
     serving: int | None = None  # number of the revision that readers use
     held_key: str | None = None  # set by a rollback: no revision of this key takes over by itself
     retained: bool = False
@@ -193,8 +194,43 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True)
+class Timetable:
+    """What starts scheduled runs while nobody looks: a CronJob."""
+
+    schedule: str
+    time_zone: str
+    suspended: bool = False
+    outdated: bool = False  # made by other settings of the installation than those in force
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who works for the object. ``listing`` says that somebody carries out a run that was asked for, or is about to,
+    as always where a process ``stands_by``; ``queued`` that work waits for pods; ``trouble`` how those that worked last
+    failed, and ``rests_until`` when the next may be started then."""
+
+    workers: Workers | None = None
+    listing: bool = True
+    stands_by: bool = True
+    timetable: Timetable | None = None
+    queued: bool = False
+    trouble: str | None = None
+    rests_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredSource:
+    """A source whose entries are copied into the catalogue, as workers cannot read it: its version there and here."""
+
+    source: str
+    there: str | None  # None when it does not exist
+    copied: bool  # whether the catalogue has what is there
+    version: str | None = None  # of the copy
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
-    """The world of one object. With the database out of reach only ``database`` and ``workers`` mean anything."""
+    """The world of one object. With the database out of reach only ``database`` and ``crew`` mean anything."""
 
     database: DatabaseState = field(default_factory=DatabaseState)
     index: IndexRow | None = None
@@ -202,7 +238,8 @@ class Observed:
     runs: Runs = field(default_factory=Runs)
     requests: tuple[Request, ...] = ()  # open ones of the catalogue; those by annotation are read from the object
     handled: tuple[Handled, ...] = ()  # the latest of each name, and any whose value the object's annotations hold
-    workers: Workers | None = None
+    crew: Crew = field(default_factory=Crew)
+    mirrored: tuple[MirroredSource, ...] = ()
     adoptable: frozenset[str] = frozenset()  # uids of retained indexes with this namespace, name and database
     refusals: tuple[FieldProblem, ...] = ()  # what the platform owner's rules forbid, or the installation lacks
     provider_trouble: str | None = None  # why documents that wait could not be embedded

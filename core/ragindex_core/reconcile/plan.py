@@ -23,10 +23,14 @@ from ragindex_core.reconcile.actions import (
     CreateTables,
     DropIndex,
     DropRevision,
+    DropTimetable,
     DropVectorIndex,
     Enqueue,
     EnsureWorkers,
     EstimateCost,
+    KeepTimetable,
+    ListSources,
+    MirrorSource,
     Promote,
     RegisterIndex,
     ReleaseHold,
@@ -52,6 +56,8 @@ def plan(index: RagIndex, observed: Observed, now: datetime, limits: Limits | No
     s = Situation(index, observed, now, limits or Limits())
     if index.deleting:
         return tuple(_deletion(s))
+    if s.paused and not s.problems:
+        return tuple(_scheduled_runs_are_started(s))
     if s.paused or not s.database_ready or observed.database.full:
         return ()
     if observed.index is None:
@@ -71,6 +77,10 @@ def wake_at(index: RagIndex, observed: Observed, now: datetime, limits: Limits |
     if observed.database.full:
         return now + _LOOK_FOR_ROOM
     times = [_droppable_at(s, revision) for revision in observed.in_state(RevisionState.DROPPING)]
+    if observed.crew.rests_until is not None:
+        times.append(observed.crew.rests_until)
+    if observed.mirrored:
+        times.append(now + s.limits.look_at_mirrored)
     if not index.spec.suspend and not observed.runs.under_way:
         if s.retry_at is not None:
             times.append(s.retry_at)
@@ -81,8 +91,9 @@ def wake_at(index: RagIndex, observed: Observed, now: datetime, limits: Limits |
 
 def _deletion(s: Situation) -> Iterator[Action]:
     """``Retain`` never waits for the database; ``Delete`` lets the object go only when its data is gone."""
-    if s.observed.workers is not None:
-        yield StopWorkers()
+    if s.observed.crew.timetable is not None:
+        yield DropTimetable()
+    yield from _workers_stop(s)
     row = s.observed.index
     if s.index.spec.deletion_policy is DeletionPolicy.RETAIN or s.index.annotation("force-release") is not None:
         if s.database_ready and row is not None and not row.retained:
@@ -92,16 +103,22 @@ def _deletion(s: Situation) -> Iterator[Action]:
         yield DropIndex() if row is not None else ReleaseObject()
 
 
+def _workers_stop(s: Situation) -> Iterator[Action]:
+    crew = s.observed.crew
+    if crew.workers is not None or (crew.listing and not crew.stands_by):
+        yield StopWorkers()
+
+
 def _registration(s: Situation) -> Iterator[Action]:
     """A new object is known though its spec cannot work: how else would anyone read why? Only what it would take
     over has to wait for a spec that can."""
     generation = s.index.metadata.generation
     if (uid := s.index.annotation(RequestName.ADOPT_FROM.value)) is None:
-        yield RegisterIndex(generation)
+        yield RegisterIndex(generation, s.inputs)
         return
     if s.stalled:
         return
-    yield AdoptIndex(uid, generation)
+    yield AdoptIndex(uid, generation, s.inputs)
     yield done(Request(RequestName.ADOPT_FROM, uid))
 
 
@@ -127,9 +144,16 @@ def _switch(s: Situation) -> Iterator[Action]:
 
 
 def _the_catalogue_holds_the_object(s: Situation) -> Iterator[Action]:
-    row = s.observed.index
-    if row is not None and (row.generation != s.index.metadata.generation or row.retained):
-        yield RegisterIndex(s.index.metadata.generation)
+    row, generation = s.observed.index, s.index.metadata.generation
+    if row is not None and (row.generation != generation or row.inputs != s.inputs or row.retained):
+        yield RegisterIndex(generation, s.inputs)
+
+
+def _copies_are_as_their_sources(s: Situation) -> Iterator[Action]:
+    if not s.index.spec.suspend:
+        for each in s.observed.mirrored:
+            if not each.copied:
+                yield MirrorSource(each.source)
 
 
 def _a_hold_ends_with_its_key(s: Situation) -> Iterator[Action]:
@@ -195,20 +219,23 @@ def _queues_are_drained(s: Situation) -> Iterator[Action]:
     waiting = frozenset(
         r.number for r in s.fed if r.embedding_allowed and r.tables_ready and r.documents.unfinished > 0
     )
-    workers = s.observed.workers
-    if s.index.spec.suspend or not waiting:
-        allowed = frozenset() if s.index.spec.suspend else frozenset(revision.number for revision in s.fed)
-        if workers is not None and not workers.revisions <= allowed:
+    workers = s.observed.crew.workers
+    if s.index.spec.suspend:
+        yield from _workers_stop(s)
+        return
+    if not waiting:
+        if workers is not None and not workers.revisions <= {revision.number for revision in s.fed}:
             yield StopWorkers()
         return
     parallelism = s.index.spec.ingestion.parallelism
-    if workers is None or workers.parallelism != parallelism or not waiting <= workers.revisions:
+    lacking = workers is None or workers.parallelism != parallelism or not waiting <= workers.revisions
+    if lacking and s.may_start_pods:
         yield EnsureWorkers(waiting, parallelism)
 
 
 def _runs_start(s: Situation) -> Iterator[Action]:
     """One run at a time. What asks for another while one is under way joins into the one that follows."""
-    if s.index.spec.suspend or s.observed.runs.under_way:
+    if s.index.spec.suspend or s.observed.runs.under_way or not all(each.copied for each in s.observed.mirrored):
         return
     for request in s.asked(RequestName.ACCEPT_SHRINK):
         if request is not s.accepted_shrink:
@@ -219,6 +246,24 @@ def _runs_start(s: Situation) -> Iterator[Action]:
     yield StartRun(s.due, s.inputs, accept_shrink_of=accepted.target if accepted is not None else None)
     for request in (*s.asked(RequestName.SYNC), *((accepted,) if accepted is not None else ())):
         yield done(request)
+
+
+def _runs_are_carried_out(s: Situation) -> Iterator[Action]:
+    last = s.observed.runs.last
+    if last is None or not last.under_way or s.index.spec.suspend or s.observed.crew.listing:
+        return
+    if s.may_start_pods:
+        yield ListSources(last.id)
+
+
+def _scheduled_runs_are_started(s: Situation) -> Iterator[Action]:
+    if s.limits.keeps_schedules:
+        return
+    wished, there = s.wished_timetable, s.observed.crew.timetable
+    if wished is None and there is not None:
+        yield DropTimetable()
+    elif wished is not None and wished != there:
+        yield KeepTimetable(wished)
 
 
 def _vector_indexes_are_as_wished(s: Situation) -> Iterator[Action]:
@@ -262,6 +307,7 @@ def _droppable_at(s: Situation, revision: Revision) -> datetime:
 
 _STEPS: tuple[Callable[[Situation], Iterator[Action]], ...] = (
     _the_catalogue_holds_the_object,
+    _copies_are_as_their_sources,
     _a_hold_ends_with_its_key,
     answer_requests,
     _the_spec_has_a_revision,
@@ -270,7 +316,9 @@ _STEPS: tuple[Callable[[Situation], Iterator[Action]], ...] = (
     _revisions_have_tables,
     _revisions_follow_the_catalogue,
     _cost_is_known_before_embedding,
+    _scheduled_runs_are_started,
     _runs_start,
+    _runs_are_carried_out,
     _queues_are_drained,
     _vector_indexes_are_as_wished,
     _few_revisions_are_kept,

@@ -13,7 +13,15 @@ from ragindex_core.object.resource import RagIndex
 from ragindex_core.object.revision import inputs_key, revision_key
 from ragindex_core.object.spec import PromotionMode
 from ragindex_core.reconcile.actions import Trigger
-from ragindex_core.reconcile.observed import Observed, Request, Revision, RevisionState, RunState, VectorIndexState
+from ragindex_core.reconcile.observed import (
+    Observed,
+    Request,
+    Revision,
+    RevisionState,
+    RunState,
+    Timetable,
+    VectorIndexState,
+)
 from ragindex_core.schedule import Schedule
 
 
@@ -23,7 +31,8 @@ class Limits:
 
     index_from_chunks: int = 10_000  # below, exact search is as fast and an index only costs
     reader_cache: timedelta = timedelta(seconds=60)  # how long a reader may go on using a revision it resolved
-    keeps_schedules: bool = True  # False where CronJobs start the scheduled runs
+    keeps_schedules: bool = True  # False where a timetable of its own (a CronJob) starts the scheduled runs
+    look_at_mirrored: timedelta = timedelta(seconds=30)  # how often sources are looked at that tell of no change
     retry_first: timedelta = timedelta(seconds=30)
     retry_most: timedelta = timedelta(minutes=30)
 
@@ -52,7 +61,7 @@ class Situation:
 
     @cached_property
     def inputs(self) -> str:
-        return inputs_key(self.index.spec)
+        return inputs_key(self.index.spec, {each.source: each.version for each in self.observed.mirrored})
 
     @cached_property
     def requests(self) -> tuple[Request, ...]:
@@ -182,7 +191,21 @@ class Situation:
         most = self.index.spec.rollout.max_estimated_tokens
         return estimate is not None and estimate > most and not revision.approved
 
+    # Workers
+
+    @property
+    def may_start_pods(self) -> bool:
+        rests_until = self.observed.crew.rests_until
+        return not self.observed.crew.queued and (rests_until is None or rests_until <= self.now)
+
     # Runs
+
+    @property
+    def wished_timetable(self) -> Timetable | None:
+        if self.schedule is None:
+            return None
+        resting = self.index.spec.suspend or self.paused
+        return Timetable(self.schedule.expression, self.schedule.time_zone, suspended=resting)
 
     @property
     def schedule(self) -> Schedule | None:

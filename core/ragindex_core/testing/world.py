@@ -18,10 +18,12 @@ from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.reconcile import actions as a
 from ragindex_core.reconcile.observed import (
     Coverage,
+    Crew,
     DatabaseState,
     DocumentCounts,
     Handled,
     IndexRow,
+    MirroredSource,
     Observed,
     Request,
     Revision,
@@ -88,7 +90,8 @@ class World:
     runs: list[Run] = field(default_factory=list)
     accepted: dict[str, frozenset[str]] = field(default_factory=dict)  # run -> sources that may shrink
     failures: int = 0
-    workers: Workers | None = None
+    crew: Crew = field(default_factory=Crew)
+    mirrored: dict[str, MirroredSource] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     handled: list[Handled] = field(default_factory=list)
     database: DatabaseState = field(default_factory=DatabaseState)
@@ -96,11 +99,16 @@ class World:
     released: bool = False
     unreachable_sources: set[str] = field(default_factory=set)
 
+    def in_cluster(self) -> None:
+        """Nobody stands by: Jobs carry out runs, and a CronJob starts those that a schedule wants."""
+        self.limits = replace(self.limits, keeps_schedules=False)
+        self.crew = Crew(listing=False, stands_by=False)
+
     # Looking
 
     def observe(self) -> Observed:
         if not self.database.reachable:
-            return Observed(database=self.database, workers=self.workers)
+            return Observed(database=self.database, crew=self.crew)
         ended = [run for run in self.runs if not run.under_way]
         good = [run for run in ended if run.state is RunState.SUCCEEDED]
         return Observed(
@@ -115,7 +123,8 @@ class World:
             ),
             requests=tuple(self.requests),
             handled=tuple(self.handled),
-            workers=self.workers,
+            crew=self.crew,
+            mirrored=tuple(self.mirrored.values()),
             adoptable=self.adoptable,
         )
 
@@ -173,11 +182,12 @@ class World:
 
     def apply(self, action: a.Action, index: RagIndex) -> None:
         match action:
-            case a.RegisterIndex(generation):
+            case a.RegisterIndex(generation, inputs):
                 kept = self.row or IndexRow(generation, index.spec.database_ref.name)
-                self.row, self.recorded = replace(kept, generation=generation, retained=False), index.spec
-            case a.AdoptIndex(_, generation):
-                self.row, self.recorded = IndexRow(generation, index.spec.database_ref.name), index.spec
+                self.row = replace(kept, generation=generation, inputs=inputs, retained=False)
+                self.recorded = index.spec
+            case a.AdoptIndex(_, generation, inputs):
+                self.row, self.recorded = IndexRow(generation, index.spec.database_ref.name, inputs), index.spec
             case a.CreateRevision(key, projection):
                 self._create(key, dict(projection))
             case a.StartRun():
@@ -187,9 +197,19 @@ class World:
                 if not any((handled.name, handled.value) == (name, value) for handled in self.handled):
                     self.handled.append(Handled(name, value, outcome, self.now, message))
             case a.EnsureWorkers(revisions, parallelism):
-                self.workers = Workers(revisions, parallelism)
+                self.crew = replace(self.crew, workers=Workers(revisions, parallelism))
             case a.StopWorkers():
-                self.workers = None
+                self.crew = replace(self.crew, workers=None, listing=self.crew.stands_by)
+            case a.ListSources(run):
+                assert run == self.runs[-1].id
+                self.crew = replace(self.crew, listing=True)
+            case a.KeepTimetable(timetable):
+                self.crew = replace(self.crew, timetable=timetable)
+            case a.DropTimetable():
+                self.crew = replace(self.crew, timetable=None)
+            case a.MirrorSource(source):
+                there = self.mirrored[source].there
+                self.mirrored[source] = MirroredSource(source, there, copied=True, version=there)
             case a.ReleaseHold():
                 assert self.row is not None
                 self.row = replace(self.row, held_key=None)
@@ -283,11 +303,12 @@ class World:
     def work(self) -> bool:
         """Runs, workers and index builds each come one step further. Returns whether anything happened."""
         happened = False
-        if self.runs and self.runs[-1].under_way:
+        if self.runs and self.runs[-1].under_way and self.crew.listing:
             self._finish_run()
+            self.crew = replace(self.crew, listing=self.crew.stands_by)
             happened = True
-        if self.workers is not None:
-            happened = self._embed(self.workers) or happened
+        if self.crew.workers is not None:
+            happened = self._embed(self.crew.workers) or happened
         for revision in self.revisions:
             if revision.vector_index.state is VectorIndexState.BUILDING:
                 revision.vector_index = replace(revision.vector_index, state=VectorIndexState.VALID)
@@ -306,7 +327,7 @@ class World:
                 else:
                     revision.held[document] = (revision.key, version)
         if not any(r.queued for r in self.revisions if r.number in workers.revisions and r.allowed):
-            self.workers = None
+            self.crew = replace(self.crew, workers=None)
         return True
 
     def _finish_run(self) -> None:

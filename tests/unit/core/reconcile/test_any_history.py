@@ -164,7 +164,7 @@ def fingerprint(world: World, index: RagIndex) -> dict[str, Any]:
         "states": [r.state for r in world.revisions if r.state is not RevisionState.RETAINED],
         "conditions": {c.type: (c.status, c.reason) for c in status.conditions},
         "spec": world.recorded,
-        "workers": world.workers,
+        "workers": world.crew.workers,
     }
 
 

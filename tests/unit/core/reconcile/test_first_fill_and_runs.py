@@ -9,8 +9,9 @@ import pytest
 
 from ragindex_core.object.reasons import ConditionType, RequestName
 from ragindex_core.object.resource import RagIndex
+from ragindex_core.object.revision import inputs_key
 from ragindex_core.reconcile import actions as a
-from ragindex_core.reconcile.observed import VectorIndexState, Workers
+from ragindex_core.reconcile.observed import Timetable, VectorIndexState, Workers
 from ragindex_core.reconcile.plan import plan, wake_at
 from ragindex_core.testing.world import World
 
@@ -27,7 +28,8 @@ def world() -> World:
 
 
 def test_a_new_object_is_registered_before_anything_else(world: World, an_index: Make) -> None:
-    assert plan(an_index(generation=3), world.observe(), world.now) == (a.RegisterIndex(3),)
+    index = an_index(generation=3)
+    assert plan(index, world.observe(), world.now) == (a.RegisterIndex(3, inputs_key(index.spec)),)
 
 
 def test_a_new_object_fills_itself_and_then_rests(world: World, an_index: Make) -> None:
@@ -159,9 +161,10 @@ def test_missed_firings_of_the_schedule_are_made_up_for_by_one_run(world: World,
 
 
 def test_where_cron_jobs_keep_the_schedule_the_plan_does_not(world: World, an_index: Make) -> None:
-    world.limits = type(world.limits)(keeps_schedules=False)
+    world.in_cluster()
     index = an_index(ingestion={"schedule": "*/30 * * * *", "timeZone": "Etc/UTC"})
     world.settle(index)
+    assert world.crew.timetable == Timetable("*/30 * * * *", "Etc/UTC")
     world.now += timedelta(hours=7)
     assert plan(index, world.observe(), world.now, world.limits) == ()
 
@@ -236,6 +239,6 @@ def test_workers_are_told_of_a_revision_that_joins(world: World, an_index: Make)
     world.settle(an_index(**slowly))
     world.ask(RequestName.REBUILD, "1")
     edited = an_index(generation=2, chunking={"maxTokens": 200}, **slowly)
-    world.settle_until(edited, lambda: world.workers is not None)
-    assert world.workers == Workers(frozenset({1}), 1)
-    world.settle_until(edited, lambda: world.workers == Workers(frozenset({1, 2}), 1))
+    world.settle_until(edited, lambda: world.crew.workers is not None)
+    assert world.crew.workers == Workers(frozenset({1}), 1)
+    world.settle_until(edited, lambda: world.crew.workers == Workers(frozenset({1, 2}), 1))

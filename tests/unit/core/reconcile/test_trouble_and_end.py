@@ -8,6 +8,7 @@ import pytest
 
 from ragindex_core.object.reasons import ConditionType, Outcome, Reason, RequestName
 from ragindex_core.object.resource import RagIndex
+from ragindex_core.object.revision import inputs_key
 from ragindex_core.reconcile import actions as a
 from ragindex_core.reconcile.observed import DatabaseState, RevisionState
 from ragindex_core.testing.world import World
@@ -40,13 +41,13 @@ def test_suspension_stops_ingestion_and_nothing_else(world: World, an_index: Mak
 
 def test_suspension_stops_workers(world: World, an_index: Make) -> None:
     index = an_index(ingestion={"parallelism": 1})
-    world.settle_until(index, lambda: world.workers is not None)
+    world.settle_until(index, lambda: world.crew.workers is not None)
     assert a.StopWorkers() in world.reconcile(an_index(generation=2, suspend=True, ingestion={"parallelism": 1}))
 
 
 def test_other_parallelism_reaches_the_workers_that_are_there(world: World, an_index: Make) -> None:
     index = an_index(ingestion={"parallelism": 1})
-    world.settle_until(index, lambda: world.workers is not None)
+    world.settle_until(index, lambda: world.crew.workers is not None)
     more = world.reconcile(an_index(generation=2, ingestion={"parallelism": 3}))
     assert a.EnsureWorkers(frozenset({1}), 3) in more
 
@@ -148,7 +149,7 @@ def test_force_release_gives_up_on_the_data(world: World, an_index: Make) -> Non
 def test_adoption_takes_a_retained_index_instead_of_beginning_anew(world: World, an_index: Make) -> None:
     world.adoptable = frozenset({"77aa"})
     index = an_index(annotations={"adopt-from": "77aa"})
-    assert world.reconcile(index)[0] == a.AdoptIndex("77aa", 1)
+    assert world.reconcile(index)[0] == a.AdoptIndex("77aa", 1, inputs_key(index.spec))
     assert world.handled[0].outcome is Outcome.DONE
 
 
@@ -162,7 +163,7 @@ def test_an_object_that_came_back_is_no_longer_retained(world: World, an_index: 
     index = an_index()
     world.settle(index)
     world.apply(a.RetainIndex(), index)
-    assert world.reconcile(index) == (a.RegisterIndex(1),)
+    assert world.reconcile(index) == (a.RegisterIndex(1, inputs_key(index.spec)),)
     assert world.revisions[0].state is RevisionState.ACTIVE
 
 
@@ -171,7 +172,7 @@ UNKNOWN_DIMENSIONS = {"embedding": {"provider": "Local", "model": "all-minilm-l6
 
 def test_a_new_object_that_cannot_work_is_known_and_says_why(world: World, an_index: Make) -> None:
     broken = an_index(**UNKNOWN_DIMENSIONS)
-    assert world.reconcile(broken) == (a.RegisterIndex(1),)
+    assert world.reconcile(broken) == (a.RegisterIndex(1, inputs_key(broken.spec)),)
     assert world.reconcile(broken) == ()
     assert world.says(broken, ConditionType.STALLED) == "True/InvalidSpec"
     assert world.says(broken, ConditionType.READY) == "False/InvalidSpec"
