@@ -110,6 +110,7 @@ Quantity: TypeAlias = Annotated[
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "maxLength": 32,
+            "minimum": 0,
             "pattern": _QUANTITY,
             "x-kubernetes-int-or-string": True,
         }

@@ -73,8 +73,14 @@ def _schedule(spec: RagIndexSpec) -> Iterator[FieldProblem]:
         yield FieldProblem("spec.ingestion.schedule", problem)
 
 
+def _rebuild_schedule(spec: RagIndexSpec) -> Iterator[FieldProblem]:
+    if spec.index.rebuild_schedule and (problem := expression_problem(spec.index.rebuild_schedule)):
+        yield FieldProblem("spec.index.rebuildSchedule", problem)
+
+
 _CHECKS: tuple[Callable[[RagIndexSpec], Iterator[FieldProblem]], ...] = (
     _dimensions_of_the_model,
+    _rebuild_schedule,
     _schedule,
     _time_zone,
 )

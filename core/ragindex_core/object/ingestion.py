@@ -14,7 +14,10 @@ _CRON = hinted(
     'five cron fields with one space between: minute, hour, day of month, month, day of week ("*/30 * * * *")',
 )
 _ZONE = hinted(r"^[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}$", "an IANA time zone such as Etc/UTC or Europe/Berlin")
-_LABEL_KEY = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+_LABEL_KEY = (
+    r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+)
 _LABEL_VALUE = hinted(
     r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", "a label value: letters, digits, and - _ . between them"
 )
@@ -25,6 +28,8 @@ hinted(_RESOURCE, "the name of a resource such as cpu or memory")
 ResourceName = Annotated[str, Field(min_length=1, max_length=63, pattern=_RESOURCE)]
 LabelKey = Annotated[str, Field(min_length=1, max_length=253, pattern=_LABEL_KEY)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]
+#: Also of ``spec.index.rebuildSchedule``.
+CronExpression = Annotated[str, Field(min_length=9, max_length=128, pattern=_CRON)]
 
 
 class OnSourceDeletion(StrEnum):
@@ -61,7 +66,7 @@ class IngestionSpec(Model):
         ),
     )
 
-    schedule: Annotated[str, Field(min_length=9, max_length=128, pattern=_CRON)] | None = Field(
+    schedule: CronExpression | None = Field(
         default=None,
         description="Five-field cron. Without it a run starts on creation, change of sources or model, and request.",
     )

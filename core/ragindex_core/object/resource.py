@@ -51,6 +51,12 @@ class RagIndex(Model):
             holds=lambda index: len(index.metadata.name) <= 40,
             field="metadata.name",
         ),
+        Rule(
+            cel="!self.metadata.name.contains('.')",
+            message='metadata.name must not contain "."; it becomes a part of other names',
+            holds=lambda index: "." not in index.metadata.name,
+            field="metadata.name",
+        ),
     )
 
     api_version: Literal["ragindex.io/v1alpha1"] = API_VERSION

@@ -13,7 +13,8 @@ _BUCKET = hinted(
 )
 _REGION = hinted(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "an AWS region such as eu-central-1")
 _ACCOUNT = hinted(r"^[0-9]{12}$", 'an AWS account: 12 digits, in quotes ("123456789012")')
-_QUEUE = hinted(r"^https://[^\s@?#]+$", "the https URL of an SQS queue")
+# Printable ASCII but @ ? and #. "\s" would mean more here than it does to an API server.
+_QUEUE = hinted(r"^https://[!\"$->A-~]+$", "the https URL of an SQS queue")
 _TEXT = hinted(r"^[^\x00-\x1f\x7f]+$", "text without control characters")
 
 Glob = Annotated[str, Field(min_length=1, max_length=256, pattern=_TEXT)]

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ragindex_core.chunking.rules import ChunkingStrategy
 from ragindex_core.object.base import Bool, Label, Model, Rule, TransitionRule, hinted, int32, int64
-from ragindex_core.object.ingestion import IngestionSpec
+from ragindex_core.object.ingestion import CronExpression, IngestionSpec
 from ragindex_core.object.sources import SourceSpec
 
 
@@ -186,11 +186,24 @@ class IndexSpec(Model):
             holds=lambda i: i.hnsw is None or i.type is IndexType.HNSW,
             field="hnsw",
         ),
+        Rule(
+            cel="!has(self.rebuildSchedule) || self.type == 'HNSW'",
+            message="rebuildSchedule may be set only when type is HNSW",
+            holds=lambda i: i.rebuild_schedule is None or i.type is IndexType.HNSW,
+            field="rebuildSchedule",
+        ),
     )
 
     type: IndexType = Field(default=IndexType.HNSW, description="HNSW, or None to search exactly always.")
     hnsw: HnswSpec | None = Field(
         default=None, description="Parameters of HNSW; m 16 and efConstruction 128 if left out."
+    )
+    rebuild_schedule: CronExpression | None = Field(
+        default=None,
+        description=(
+            "Five-field cron, read in UTC. When it fires, a vector index that updates and deletions have bloated is "
+            "rebuilt beside the live one; searches go on. Without it an index is never rebuilt by itself."
+        ),
     )
 
     @property

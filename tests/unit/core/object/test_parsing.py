@@ -167,6 +167,12 @@ def test_every_problem_is_told_at_once() -> None:
         ("spec.chunking.overlapTokens", 300, "spec.chunking.overlapTokens", "must be less than maxTokens"),
         ("spec.chunking.maxTokens", 31, "spec.chunking.maxTokens", "at least 32"),
         ("spec.index", {"type": "None", "hnsw": {}}, "spec.index.hnsw", "only when type is HNSW"),
+        (
+            "spec.index",
+            {"type": "None", "rebuildSchedule": "0 3 * * 0"},
+            "spec.index.rebuildSchedule",
+            "only when type is HNSW",
+        ),
         ("spec.index", {"hnsw": {"m": 65}}, "spec.index.hnsw.efConstruction", "at least twice m"),
         ("spec.index", {"type": "IVFFlat"}, "spec.index.type", "must be HNSW or None"),
         ("spec.sources", [], "spec.sources", "at least 1 entries"),
@@ -255,14 +261,15 @@ def test_a_known_model_gives_only_its_own_dimensions(embedding: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    ("ingestion", "field"),
+    ("part", "schedule", "field"),
     [
-        ({"schedule": "0 25 * * *", "timeZone": "Etc/UTC"}, "spec.ingestion.schedule"),
-        ({"schedule": "0 2 * * *", "timeZone": "Mars/Olympus"}, "spec.ingestion.timeZone"),
+        ("ingestion", {"schedule": "0 25 * * *", "timeZone": "Etc/UTC"}, "spec.ingestion.schedule"),
+        ("ingestion", {"schedule": "0 2 * * *", "timeZone": "Mars/Olympus"}, "spec.ingestion.timeZone"),
+        ("index", {"rebuildSchedule": "0 3 32 * *"}, "spec.index.rebuildSchedule"),
     ],
 )
-def test_what_no_schema_sees_of_a_schedule(ingestion: dict[str, str], field: str) -> None:
-    assert [p.field for p in check(parse(with_field("spec.ingestion", ingestion), "x").spec)] == [field]
+def test_what_no_schema_sees_of_a_schedule(part: str, schedule: dict[str, str], field: str) -> None:
+    assert [p.field for p in check(parse(with_field(f"spec.{part}", schedule), "x").spec)] == [field]
 
 
 def test_the_database_cannot_be_changed_by_an_edit() -> None:
