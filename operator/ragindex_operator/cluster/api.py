@@ -221,6 +221,9 @@ def _refuse(answer: Answer, path: str) -> NoReturn:
         raise ApiUnavailable(message, _retry_after(answer, status))
     if answer.status == HTTPStatus.CONFLICT and reason == "AlreadyExists":
         raise AlreadyExists(message, reason)
+    if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY and not status.get("details"):
+        # A body that breaks a rule has details; a JSON patch that does not fit the object as it is has none.
+        raise Conflict(message, reason)
     raise _REFUSALS.get(answer.status, Refused)(message, reason)
 
 
