@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ragindex_core.object.base import Model
+from ragindex_core.object.base import Model, Rule, TransitionRule
 from ragindex_core.object.crd import definition, manifest
 from ragindex_core.object.reasons import ConditionType, Reason
 
@@ -102,7 +102,10 @@ def test_the_status_names_the_closed_lists_and_leaves_room_for_those_of_another_
 
 def test_every_rule_of_the_models_is_there_in_their_words() -> None:
     found = {(rule["rule"], rule["message"]) for _, node in nodes(ROOT, "") for rule in rules(node)}
-    written = {(r.cel, r.message) for model in models(Model) for r in (*model.rules, *model.transition_rules)}
+    every: list[Rule | TransitionRule] = [
+        rule for model in models(Model) for rule in (*model.rules, *model.transition_rules)
+    ]
+    written = {(rule.cel, rule.message) for rule in every}
     about_keys = {pair for pair in found if "every key must be" in pair[1]}
     assert found - about_keys == written
     assert len(about_keys) == 2

@@ -49,7 +49,9 @@ others = st.fixed_dictionaries(
         "suspend": st.booleans(),
         "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
         "databaseRef": st.sampled_from([{"name": "default"}, {"name": "other"}]),
-        "index": st.sampled_from([{"type": "None"}, {"hnsw": {"m": 8, "efConstruction": 99}}, {"rebuildSchedule": "0 3 * * 0"}]),
+        "index": st.sampled_from(
+            [{"type": "None"}, {"hnsw": {"m": 8, "efConstruction": 99}}, {"rebuildSchedule": "0 3 * * 0"}]
+        ),
         "sources": st.sampled_from([[{"name": "up", "uploads": {}}], [{"name": "cm", "configMap": {"name": "x"}}]]),
         "ingestion": st.fixed_dictionaries(
             {"parallelism": st.integers(1, 64), "maxObjectBytes": st.integers(1, 10**9)},
