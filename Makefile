@@ -7,13 +7,16 @@ export PYTHON
 
 SAMPLE := k8s/samples/quickstart.yaml
 
-.PHONY: help up test test-faults evaluate bench bench-quick install install-dev lint audit fix clean
+.PHONY: help up test test-kube test-faults evaluate bench bench-quick install install-dev lint audit fix clean
 
 up: install ## Start RagIndex with the sample handbook; Ctrl-C stops it
 	@exec .venv/bin/ragindex up -f $(SAMPLE) $(if $(PORT),--port '$(PORT)') $(if $(DATA),--data '$(DATA)')
 
-test: install-dev ## Run the tests: tests/unit needs nothing, tests/integration brings its PostgreSQL along
-	@.venv/bin/pytest tests/unit tests/integration $(ARGS)
+test: install-dev ## Run the tests: each brings along what it needs; the first run builds a control plane (needs Go)
+	@.venv/bin/pytest tests/unit tests/integration tests/kube $(ARGS)
+
+test-kube: install-dev ## Run the tests on a real Kubernetes API server at their full length
+	@RAGINDEX_KUBE=long .venv/bin/pytest tests/kube $(ARGS)
 
 test-faults: install-dev ## Run the tests that kill things and those that attack, at their full length
 	@RAGINDEX_FAULTS=long .venv/bin/pytest tests/integration/faults tests/integration/attack $(ARGS)

@@ -1,0 +1,124 @@
+"""The harness's own way to an API server: raw objects over HTTP, with the credentials of a kubeconfig."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import kubernetes.client
+import kubernetes.config
+
+Object = dict[str, Any]
+STRATEGIC = "application/strategic-merge-patch+json"
+_WATCH_SECONDS = 20
+
+
+class ApiError(Exception):
+    def __init__(self, response: httpx2.Response) -> None:
+        super().__init__(f"{response.request.method} {response.request.url}: {response.status_code} {response.text}")
+        self.status = response.status_code
+
+
+class Gone(Exception):
+    """A watch has to begin anew."""
+
+
+class Api:
+    """Safe to share between threads."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        token = configuration.get_api_key_with_prefix("authorization") or configuration.get_api_key_with_prefix(
+            "BearerToken"
+        )
+        self.server: str = configuration.host
+        self.authority: str | None = configuration.ssl_ca_cert
+        self._client = httpx2.Client(
+            base_url=self.server,
+            verify=context,
+            headers={"Authorization": token} if token else {},
+            timeout=httpx2.Timeout(_WATCH_SECONDS + 10, connect=5),
+            limits=httpx2.Limits(max_connections=None),
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def answers(self, path: str) -> bool:
+        return self._client.get(path, timeout=2).is_success
+
+    def get(self, path: str, **query: str | int) -> Object:
+        return self._call("GET", path, query=query)
+
+    def create(self, path: str, body: Object) -> Object:
+        return self._call("POST", path, body)
+
+    def replace(self, path: str, body: Object) -> Object:
+        return self._call("PUT", path, body)
+
+    def patch(self, path: str, body: Object, kind: str = "application/merge-patch+json") -> Object:
+        return self._call("PATCH", path, body, kind)
+
+    def delete(self, path: str, body: Object | None = None) -> Object:
+        return self._call("DELETE", path, body)
+
+    def watch(self, path: str, resource_version: str, **query: str | int) -> Iterator[tuple[str, Object]]:
+        """Give what happens, as (type, object), until the server ends it; ``Gone`` when that is too long ago."""
+        more = {"timeoutSeconds": _WATCH_SECONDS, **query, "watch": "true", "resourceVersion": resource_version}
+        with self._client.stream("GET", path, params=more) as response:
+            if response.status_code == httpx2.codes.GONE:
+                raise Gone
+            if response.is_error:
+                response.read()
+                raise ApiError(response)
+            for line in response.iter_lines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise Gone(event["object"].get("message"))
+                yield event["type"], event["object"]
+
+    def until(
+        self, path: str, condition: Callable[[Object | None], object], within_seconds: float = 30
+    ) -> Object | None:
+        """Wait for what is to be true of an object, which is None when it is not there; give the object."""
+        collection, _, name = path.rpartition("/")
+        selector = f"metadata.name={name}"
+        deadline = time.monotonic() + within_seconds
+        seen: Object | None = None
+        while time.monotonic() < deadline:
+            listed = self.get(collection, fieldSelector=selector)
+            seen = next(iter(listed["items"]), None)
+            if condition(seen):
+                return seen
+            seconds = max(1, min(_WATCH_SECONDS, round(deadline - time.monotonic())))
+            version = listed["metadata"]["resourceVersion"]
+            for kind, item in self.watch(collection, version, fieldSelector=selector, timeoutSeconds=seconds):
+                seen = None if kind == "DELETED" else item
+                if condition(seen):
+                    return seen
+        raise AssertionError(f"{path} did not become what was waited for within {within_seconds} s: {json.dumps(seen)}")
+
+    def _call(
+        self, method: str, path: str, body: Object | None = None, kind: str = "application/json", **more: Any
+    ) -> Object:
+        response = self._client.request(
+            method,
+            path,
+            params=more.get("query"),
+            content=None if body is None else json.dumps(body),
+            headers={} if body is None else {"Content-Type": kind},
+        )
+        if response.is_error:
+            raise ApiError(response)
+        found: Object = response.json()
+        return found
