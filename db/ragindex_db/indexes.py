@@ -31,6 +31,7 @@ class IndexRow:
     serving_revision_id: int | None
     held_revision_key: str | None
     suspended: bool
+    inputs: str | None
     created_at: datetime
     retained_at: datetime | None
 
@@ -59,6 +60,7 @@ def register(
     knowledge_base_id: str,
     base_path: str | None,
     suspended: bool,
+    inputs: str | None = None,
 ) -> IndexRow:
     """The row of the object with this uid, made or brought to this generation of its spec."""
     values = {
@@ -67,6 +69,7 @@ def register(
         "spec": spec,
         "base_path": base_path,
         "suspended": suspended,
+        "inputs": inputs,
         "change": schema.change_numbers.next_value(),
     }
     statement = (
@@ -135,6 +138,11 @@ def write_status(connection: Connection, index_id: int, status: Mapping[str, Any
         .where(indexes.c.id == index_id)
         .values(status=status, change=schema.change_numbers.next_value())
     )
+
+
+def set_inputs(connection: Connection, index_id: int, inputs: str) -> None:
+    """What a run is for that a schedule starts: the spec's sources and key, and what else the operator follows."""
+    connection.execute(sa.update(indexes).where(indexes.c.id == index_id).values(inputs=inputs))
 
 
 def serve(connection: Connection, index_id: int, revision_id: int | None) -> None:

@@ -7,7 +7,7 @@ A claim counts the attempt and sets the lease in one short transaction; the work
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -48,8 +48,11 @@ class Claim:
     layout: int | None
 
 
-def claim(connection: Connection, owner: str, limit: int, *, index_id: int | None = None) -> list[Claim]:
-    """Up to ``limit`` documents that are due, oldest first, of one revision that may be embedded.
+def claim(
+    connection: Connection, owner: str, limit: int, *, index_id: int | None = None, without: Collection[int] = ()
+) -> list[Claim]:
+    """Up to ``limit`` documents that are due, oldest first, of one revision that may be embedded; not of those
+    ``without`` which we do.
 
     Which one is left to chance among those with work, so that a large index does not keep a small one waiting.
     """
@@ -59,6 +62,7 @@ def claim(connection: Connection, owner: str, limit: int, *, index_id: int | Non
         .join(indexes, indexes.c.id == revisions.c.index_id)
         .where(
             *_may_be_embedded(),
+            revisions.c.id.not_in(list(without)),
             sa.exists().where(rd.c.revision_id == revisions.c.id, *_due()),
         )
         .order_by(sa.func.random())
@@ -289,14 +293,16 @@ def rebuild(connection: Connection, revision_id: int) -> int:
     ).rowcount
 
 
-def next_due_seconds(connection: Connection, *, index_id: int | None = None) -> float | None:
+def next_due_seconds(
+    connection: Connection, *, index_id: int | None = None, without: Collection[int] = ()
+) -> float | None:
     """Seconds until the next document that can be claimed is due; None when there is none."""
     rd = revision_documents
     statement = (
         sa.select(sa.extract("epoch", sa.func.min(rd.c.next_attempt_at) - sa.func.now()))
         .join(revisions, revisions.c.id == rd.c.revision_id)
         .join(indexes, indexes.c.id == rd.c.index_id)
-        .where(rd.c.state.in_(_UNFINISHED), *_may_be_embedded())
+        .where(rd.c.state.in_(_UNFINISHED), *_may_be_embedded(), revisions.c.id.not_in(list(without)))
     )
     if index_id is not None:
         statement = statement.where(rd.c.index_id == index_id)

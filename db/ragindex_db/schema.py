@@ -69,6 +69,7 @@ indexes = Table(
     Column("serving_revision_id", sa.BigInteger),
     Column("held_revision_key", sa.Text),  # set by rollback: do not build this key again until it changes
     Column("suspended", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("inputs", sa.Text),  # what a scheduled run is for; null: what the spec alone says
     _now("created_at"),
     Column("retained_at", Timestamp),  # the object is gone, its data is kept
     Column("change", sa.BigInteger, nullable=False, server_default=change_numbers.next_value()),
@@ -256,6 +257,33 @@ upload_parts = Table(
     Column("upload_id", sa.BigInteger, ForeignKey("ragindex.uploads.id", ondelete="CASCADE"), primary_key=True),
     Column("number", sa.Integer, primary_key=True),
     Column("data", BYTEA, nullable=False),  # STORAGE EXTERNAL, set by the migration: compressing it costs seconds
+)
+
+#: What the operator read of the ConfigMap of a source, for workers cannot. No ``version``: there is none by that name.
+config_maps = Table(
+    "config_maps",
+    metadata,
+    Column("index_id", sa.BigInteger, ForeignKey("ragindex.indexes.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", sa.Text, primary_key=True),
+    Column("namespace", sa.Text, nullable=False),
+    Column("name", sa.Text, nullable=False),
+    Column("version", sa.Text),
+    Column("message", sa.Text),  # why it could not be read
+    _now("mirrored_at"),
+)
+config_map_entries = Table(
+    "config_map_entries",
+    metadata,
+    Column("index_id", sa.BigInteger, primary_key=True),
+    Column("source", sa.Text, primary_key=True),
+    Column("key", sa.Text(collation="C"), primary_key=True),
+    Column("namespace", sa.Text, nullable=False),
+    Column("size", sa.BigInteger, nullable=False),
+    Column("sha256", sa.Text, nullable=False),
+    Column("data", BYTEA, nullable=False),  # STORAGE EXTERNAL, set by the migration
+    sa.ForeignKeyConstraint(
+        ["index_id", "source"], ["ragindex.config_maps.index_id", "ragindex.config_maps.source"], ondelete="CASCADE"
+    ),
 )
 
 sync_runs = Table(

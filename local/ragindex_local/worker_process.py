@@ -9,7 +9,11 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +21,7 @@ from pydantic import Field, SecretStr
 
 from ragindex_api import logging as json_logging
 from ragindex_api.settings import LogLevel, ProviderEnvironment
-from ragindex_core.errors import Misconfigured
+from ragindex_core.errors import Misconfigured, NotFound, Unavailable
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.ports import Source
 from ragindex_db import indexes
@@ -26,7 +30,10 @@ from ragindex_db.indexes import IndexRow
 from ragindex_db.signals import LISTENING, Listener
 from ragindex_providers.sources import DirectoryChoice, open_source
 from ragindex_worker.embedders import Embedders
+from ragindex_worker.listing import list_once
 from ragindex_worker.loop import Worker, WorkerSettings
+from ragindex_worker.opening import open_any_source
+from ragindex_worker.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +41,8 @@ log = logging.getLogger(__name__)
 _WORK = ("worker", "queue:", "promoted:", LISTENING)
 #: Ingestion gives way to queries when both want the same processors.
 _NICENESS = 10
+#: Seconds between looks at a database that does not answer when we start: a minute in all.
+_PAUSES_AT_START = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 #: Where Linux shares processors among sessions first, niceness counts only within one; the session has its own.
 _SESSION_NICENESS = Path("/proc/self/autogroup")
 
@@ -49,16 +58,27 @@ class WorkerEnvironment(ProviderEnvironment):
     worker_threads: Annotated[int, Field(ge=1, le=64)] = 2
 
 
+class Part(StrEnum):
+    """What a worker does; each Job of a cluster has one part of it."""
+
+    ALL = "all"
+    LISTING = "listing"  # one run of the index, and end
+    EMBEDDING = "embedding"
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """``index`` limits the work to one (``namespace/name``); ``drain`` ends when nothing is left to do."""
 
     index: str | None = None
+    part: Part = Part.ALL
     drain: bool = False
     until_stdin_closes: bool = False
 
 
-def run(options: WorkerOptions) -> None:
+def run(options: WorkerOptions) -> bool:
+    """False when it was stopped before all was done. Raises Misconfigured for what trying again cannot mend, and
+    Unavailable when the database cannot be reached."""
     environment = WorkerEnvironment()  # type: ignore[call-arg]  # filled from the environment
     _log(environment)
     _give_way()
@@ -69,36 +89,97 @@ def run(options: WorkerOptions) -> None:
             application_name="ragindex-worker",
         )
     )
-    embedders = Embedders(database, environment.providers(threads=os.cpu_count() or 1))
+    stop = _Stop(until_stdin_closes=options.until_stdin_closes)
+    try:
+        # Signals are handled between two steps of this thread, which must hold no lock then that a stop needs.
+        with ThreadPoolExecutor(1, thread_name_prefix="worker") as thread:
+            return thread.submit(_run, options, environment, database, stop).result()
+    finally:
+        database.close()
+
+
+def _run(options: WorkerOptions, environment: WorkerEnvironment, database: Database, stop: _Stop) -> bool:
+    index = None
+    if options.index is not None:
+        start = Steps()
+        stop.calls(start.stop)
+        index = _find(database, environment.installation, options.index, start)
+        if start.stopping():
+            return False
+        if index is None or not _wanted(index):
+            return True
+    if options.part is Part.LISTING:
+        assert index is not None
+        steps = Steps()
+        stop.calls(steps.stop)
+        return list_once(database, partial(open_any_source, database, source_of), steps, index.id)
     with tempfile.TemporaryDirectory(prefix="ragindex-", dir=environment.scratch_dir) as scratch:
-        worker = Worker(
-            database,
-            embedders,
-            source_of,
-            WorkerSettings(
-                scratch=Path(scratch),
-                threads=environment.worker_threads,
-                index_id=_index_id(database, environment.installation, options.index),
-                drain=options.drain,
-            ),
-        )
+        return _work(options, environment, database, index, Path(scratch), stop)
+
+
+def _work(
+    options: WorkerOptions,
+    environment: WorkerEnvironment,
+    database: Database,
+    index: IndexRow | None,
+    scratch: Path,
+    stop: _Stop,
+) -> bool:
+    embedders = Embedders(database, environment.providers(threads=os.cpu_count() or 1))
+    settings = WorkerSettings(
+        scratch=scratch,
+        threads=environment.worker_threads,
+        index_id=None if index is None else index.id,
+        lists=options.part is Part.ALL,
+        drain=options.drain,
+    )
+    worker = Worker(database, embedders, source_of, settings)
+    # One that is to end also hears of what others finish: it may have been the last that it waited for.
+    heard = (*_WORK, f"index:{index.id}") if index is not None and options.drain else _WORK
+
+    def on_signal(topic: str) -> None:
+        if topic.startswith(heard):
+            worker.wake()
+
+    listener = Listener(environment.database_url.get_secret_value(), on_signal)
+    stop.calls(worker.stop)
+    listener.start()
+    try:
+        drained = worker.run()
+    finally:
+        listener.stop()
+        embedders.close()
+    if drained and worker.hopeless:
+        raise Misconfigured("; ".join(sorted(set(worker.hopeless.values()))))
+    return drained
+
+
+class _Stop:
+    """What SIGTERM, Ctrl-C and, where it is to be watched, the end of standard input do."""
+
+    def __init__(self, *, until_stdin_closes: bool) -> None:
+        self._asked = threading.Event()
+        self._stop: Callable[[], None] = lambda: None
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: worker.stop())
-        if options.until_stdin_closes:
-            threading.Thread(target=_stop_with_parent, args=(worker,), name="parent-watch", daemon=True).start()
+            signal.signal(number, lambda *_: self._now())
+        if until_stdin_closes:
+            threading.Thread(target=self._with_parent, name="parent-watch", daemon=True).start()
 
-        def on_signal(topic: str) -> None:
-            if topic.startswith(_WORK):
-                worker.wake()
+    def calls(self, stop: Callable[[], None]) -> None:
+        """From now on; at once when it was asked for before."""
+        self._stop = stop
+        if self._asked.is_set():
+            stop()
 
-        listener = Listener(environment.database_url.get_secret_value(), on_signal)
-        listener.start()
-        try:
-            worker.run()
-        finally:
-            listener.stop()
-            embedders.close()
-            database.close()
+    def _now(self) -> None:
+        self._asked.set()
+        self._stop()
+
+    def _with_parent(self) -> None:
+        """Standard input ends when the process that started us does, however that comes about."""
+        while sys.stdin.buffer.read(4096):
+            pass
+        self._now()
 
 
 def _give_way() -> None:
@@ -112,19 +193,29 @@ def _log(environment: WorkerEnvironment) -> None:
     json_logging.configure(environment.log_level, file=environment.log_file)
 
 
-def _stop_with_parent(worker: Worker) -> None:
-    """Standard input ends when the process that started us does, however that comes about."""
-    while sys.stdin.buffer.read(4096):
-        pass
-    worker.stop()
-
-
-def _index_id(database: Database, installation: str, index: str | None) -> int | None:
-    if index is None:
-        return None
+def _find(database: Database, installation: str, index: str, steps: Steps) -> IndexRow | None:
+    """None when it is not in the catalogue: the object was deleted meanwhile. Waits a while for the database."""
     namespace, _, name = index.rpartition("/")
-    with database.begin() as connection:
-        return indexes.find(connection, installation, namespace or "default", name).id
+    pauses = iter(_PAUSES_AT_START)
+    while not steps.stopping():
+        try:
+            return database.run(indexes.find, installation, namespace or "default", name)
+        except NotFound:
+            log.info("there is no such index any more", extra={"index": index})
+            return None
+        except Unavailable as error:
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+            log.warning("waiting for the database", extra={"why": str(error)})
+            steps.wait(pause)
+    return None
+
+
+def _wanted(index: IndexRow) -> bool:
+    if index.suspended:
+        log.info("the index is suspended", extra={"index": index.full_name})
+    return not index.suspended
 
 
 def source_of(index: IndexRow, source: SourceSpec) -> Source:
@@ -132,8 +223,7 @@ def source_of(index: IndexRow, source: SourceSpec) -> Source:
     if source.directory is not None:
         base = Path(index.base_path or ".")
         return open_source(DirectoryChoice(base / source.directory.path, source.include, source.exclude))
-    kind = "s3" if source.s3 is not None else "configMap"
-    raise Misconfigured(f"source {source.name}: {kind} sources cannot be read by this worker")
+    raise Misconfigured(f"source {source.name}: s3 sources cannot be read by this worker")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ class CachingEmbedder:
         self._element_type = element_type
         self._wait = wait
         self._cached = cached
+        #: Why the model refuses whatever it is asked, once it did: nothing but another configuration will help.
+        self.unusable: str | None = None
 
     @property
     def embedder(self) -> Embedder:
@@ -116,7 +118,11 @@ class CachingEmbedder:
         """Whether the model embeds anything at all now. A word or two of it are not worth a look at the budget."""
         try:
             self._ask([_HARMLESS_TEXT])
-        except (Throttled, EmbeddingFailed):
+        except EmbeddingFailed as error:
+            if isinstance(error.__cause__, ProviderRefused):
+                self.unusable = str(error)
+            return False
+        except Throttled:
             return False
         return True
 

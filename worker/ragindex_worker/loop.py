@@ -5,34 +5,32 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from ragindex_core.document import DocumentReason
-from ragindex_core.errors import DocumentRejected, RagIndexError, Unavailable
-from ragindex_core.object.sources import SourceSpec
+from ragindex_core.errors import DocumentRejected, InvalidInput, Misconfigured, RagIndexError
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
-from ragindex_db import cache, history, indexes, keyword, queue, revisions, runs, search, uploads
+from ragindex_db import cache, history, indexes, queue, revisions, uploads
 from ragindex_db.engine import Database, DatabaseUnavailable
-from ragindex_db.indexes import IndexRow
 from ragindex_db.queue import Claim
 from ragindex_db.revisions import RevisionRow
-from ragindex_db.runs import SyncRun
 from ragindex_worker.embedding import CachingEmbedder
+from ragindex_worker.listing import Lister
+from ragindex_worker.opening import OpenSource, open_any_source
 from ragindex_worker.parsing.sandbox import Sandbox
 from ragindex_worker.pipeline import Pipeline, Target
-from ragindex_worker.sync import OpenSource, SyncRunner
-from ragindex_worker.uploads import UploadsSource
+from ragindex_worker.sealing import Sealer
+from ragindex_worker.steps import Steps
 
 log = logging.getLogger(__name__)
 
-_SEAL_WHOLE, _SEAL_REST = 960, 64  # chunks
-_SEAL_VECTORS = 500  # an insert into the graph costs milliseconds: short transactions
 _CLAIM = 16  # documents a thread takes at a time: enough to share a transaction, few enough to lose
 _LOOK_EVERY = 15.0  # seconds; signals make it sooner
 _RENEW_EVERY = 25.0
@@ -50,6 +48,7 @@ class WorkerSettings:
     scratch: Path
     threads: int = 2
     index_id: int | None = None  # only this index, as in a Job
+    lists: bool = True  # carry out sync runs too; in a cluster other Jobs do
     drain: bool = False  # end when nothing is pending or leased
     cache_bytes: int = 2 << 30  # the embedding cache is kept below this
 
@@ -62,76 +61,69 @@ class Worker:
     ) -> None:
         self._database = database
         self._embedders = embedders
-        self._open_source = open_source
+        self._open_source = partial(open_any_source, database, open_source)
         self._settings = settings
         self._owner = queue.new_owner()
-        self._stopping = threading.Event()
-        self._work = threading.Condition()
-        self._signals = 0
+        self._steps = Steps()
+        self._written = threading.Event()  # what was to be drained is
+        self._hopeless: dict[int, str] = {}
         self._in_hand: dict[str, Claim] = {}
         self._in_hand_lock = threading.Lock()
 
-    def run(self) -> None:
-        """Until ``stop``, or until all is drained. Every thread it started has ended when it returns."""
-        threads = [threading.Thread(target=self._sync_loop, name="sync")]
-        threads += [
+    @property
+    def hopeless(self) -> Mapping[int, str]:
+        """Revisions whose documents were left, when all others were done, because nothing but another configuration
+        can help: what is wrong, by their ids."""
+        return self._hopeless
+
+    def run(self) -> bool:
+        """Until ``stop``, or until all is drained: only then True. Every thread it started has ended when it
+        returns."""
+        threads = [
             threading.Thread(target=self._document_loop, name=f"documents-{n}") for n in range(self._settings.threads)
         ]
+        if self._settings.lists:
+            threads.append(threading.Thread(target=self._sync_loop, name="sync"))
+        sealing = threading.Thread(target=self._seal_loop, name="sealing")
         helpers = [
-            threading.Thread(target=self._seal_loop, name="sealing"),
             threading.Thread(target=self._tidy_loop, name="tidying"),
             threading.Thread(target=self._keep_leases, name="leases"),
         ]
-        for thread in [*threads, *helpers]:
+        for thread in [*threads, sealing, *helpers]:
             thread.start()
         for thread in threads:
             thread.join()
+        self._written.set()
+        self.wake()
+        sealing.join()
+        drained = not self._steps.stopping()
         self.stop()
         for thread in helpers:
             thread.join()
+        return drained
 
     def stop(self) -> None:
         """Begin no more; what is in hand is finished or given back."""
-        self._stopping.set()
-        self.wake()
+        self._steps.stop()
 
     def wake(self) -> None:
-        with self._work:
-            self._signals += 1
-            self._work.notify_all()
-
-    def _wait(self, seconds: float) -> bool:
-        """For the providers' sake: True as soon as the worker should stop."""
-        return self._stopping.wait(seconds) if seconds > 0 else self._stopping.is_set()
-
-    def _await_work(self, seen: int, seconds: float) -> None:
-        with self._work:
-            self._work.wait_for(lambda: self._signals != seen or self._stopping.is_set(), timeout=seconds)
+        self._steps.wake()
 
     def _sync_loop(self) -> None:
-        runner = SyncRunner(self._database, self.open_source, self._stopping.is_set)
-        dropped: list[SyncRun] = []  # what was in hand when the database went away
+        settings = self._settings
+        lister = Lister(self._database, self._open_source, self._steps, self._owner, settings.index_id)
 
         def step() -> float | None:
-            if dropped:
-                self._database.run(runs.give_back, dropped[0])
-                dropped.clear()
-            run = self._database.run(runs.claim, self._owner, index_id=self._settings.index_id)
-            if run is None:
-                return None if self._settings.drain else _LOOK_EVERY
-            try:
-                runner.perform(run, self._database.run(indexes.get, run.index_id))
-            except RagIndexError:
-                dropped.append(run)
-                raise
+            if lister.next() is None:
+                return None if settings.drain else _LOOK_EVERY
             self.wake()
             return 0.0
 
-        self._loop(step)
+        self._steps.repeat(step)
 
     def _document_loop(self) -> None:
         with Sandbox() as sandbox:
-            self._work_off(Pipeline(self._database, sandbox, self._settings.scratch, self._stopping.is_set))
+            self._work_off(Pipeline(self._database, sandbox, self._settings.scratch, self._steps.stopping))
 
     def _work_off(self, pipeline: Pipeline) -> None:
         dropped: list[Claim] = []  # what was in hand when the database went away
@@ -142,7 +134,8 @@ class Worker:
             if dropped:
                 self._database.run(queue.give_back, dropped, counts=counts)
                 dropped.clear()
-            claims = self._database.run(queue.claim, self._owner, _CLAIM, index_id=self._settings.index_id)
+            index_id, hopeless = self._settings.index_id, tuple(self._hopeless)
+            claims = self._database.run(queue.claim, self._owner, _CLAIM, index_id=index_id, without=hopeless)
             if claims:
                 try:
                     with self._holding(claims):
@@ -155,32 +148,12 @@ class Worker:
                 if self._settings.drain:
                     self.wake()  # who waits for what we held may find that all is done
                 return 0.0
-            due = self._database.run(queue.next_due_seconds, index_id=self._settings.index_id)
+            due = self._database.run(queue.next_due_seconds, index_id=index_id, without=hopeless)
             if due is None:
                 return None if self._settings.drain else _LOOK_EVERY
             return min(max(due, 0.05), _LOOK_EVERY)
 
-        self._loop(step)
-
-    def _loop(self, step: Callable[[], float | None]) -> None:
-        """Call ``step`` again after the seconds it says, or sooner when woken; None ends it."""
-        while not self._stopping.is_set():
-            seen = self._signals
-            try:
-                pause = step()
-            except Unavailable as error:
-                log.warning("will try again", extra={"why": str(error)})
-                pause = error.retry_after_seconds or 2.0
-                self._stopping.wait(pause)
-                continue
-            except Exception:
-                log.exception("worker step failed")
-                self._stopping.wait(2.0)
-                continue
-            if pause is None:
-                return
-            if pause > 0:
-                self._await_work(seen, pause)
+        self._steps.repeat(step)
 
     def _process(self, pipeline: Pipeline, claims: Sequence[Claim]) -> None:
         try:
@@ -196,8 +169,17 @@ class Worker:
                 reason=DocumentReason.EMBEDDING_FAILED,
                 message=str(error),
             )
+            if isinstance(error, InvalidInput | Misconfigured):
+                self._give_up(claims[0].revision_id, str(error))
         else:
             pipeline.process(claims, target)
+            if target.embedder.unusable is not None:
+                self._give_up(claims[0].revision_id, target.embedder.unusable)
+
+    def _give_up(self, revision_id: int, why: str) -> None:
+        """One who is to end when nothing is left to do must not wait until somebody has mended it."""
+        if self._settings.drain:
+            self._hopeless[revision_id] = why
 
     def target(self, revision_id: int, index_id: int) -> Target:
         """What a revision's documents are built with, read anew for each group: the spec may have changed."""
@@ -210,7 +192,7 @@ class Worker:
         def open_source(name: str) -> Source:
             if name not in by_name:
                 raise DocumentRejected(DocumentReason.UNREADABLE, f"the spec has no source {name} any more")
-            return self.open_source(index, by_name[name])
+            return self._open_source(index, by_name[name])
 
         embedder = self._embedders.of(revision, spec)
         target = Target(index, spec, revision, self._cached(embedder, revision), open_source)
@@ -220,39 +202,30 @@ class Worker:
         return target
 
     def _cached(self, embedder: Embedder, revision: RevisionRow) -> CachingEmbedder:
-        return CachingEmbedder(self._database, embedder, revision.tables.element_type, self._wait)
-
-    def open_source(self, index: IndexRow, source: SourceSpec) -> Source:
-        if source.uploads is not None:
-            return UploadsSource(self._database, index.id, source.name)
-        return self._open_source(index, source)
+        return CachingEmbedder(self._database, embedder, revision.tables.element_type, self._steps.wait)
 
     def _seal_loop(self) -> None:
-        """Bring what was added since the indexes were built into them, a piece at a time."""
+        """Once all is written, until all of it is sealed: in a Job nobody comes after us who would do it."""
+        sealer = Sealer(self._database, self._settings.index_id)
 
         def step() -> float | None:
-            more = False
-            # Under way, only whole segments; when all is done, what is left over too.
-            idle = self._database.run(queue.next_due_seconds, index_id=self._settings.index_id) is None
-            least = _SEAL_REST if idle else _SEAL_WHOLE
-            for revision in self._database.run(revisions.searchable, self._settings.index_id):
-                more |= not self._database.run(keyword.seal, revision.tables.keyword, least).idle
-                more |= self._database.run(search.seal_vectors, revision.tables, _SEAL_VECTORS) > 0
-            return 0.0 if more else _LOOK_EVERY
+            if self._written.is_set():
+                return sealer.finish()
+            return 0.0 if sealer.step() else _LOOK_EVERY
 
-        self._loop(step)
+        self._steps.repeat(step)
 
     def _tidy_loop(self) -> None:
         """What nobody waits for: uploads that were never finished, embeddings that nobody used for long, history."""
 
-        while not self._stopping.is_set():
+        while not self._steps.stopping():
             try:
                 self._database.run(uploads.sweep)
                 self._database.run(cache.trim, self._settings.cache_bytes)
                 self._database.run(history.trim)
             except RagIndexError as error:
                 log.warning("could not tidy up", extra={"why": str(error)})
-            self._stopping.wait(_TIDY_EVERY)
+            self._steps.wait(_TIDY_EVERY)
 
     @contextmanager
     def _holding(self, claims: Sequence[Claim]) -> Iterator[None]:
@@ -266,7 +239,7 @@ class Worker:
                     del self._in_hand[claim.token]
 
     def _keep_leases(self) -> None:
-        while not self._stopping.wait(_RENEW_EVERY):
+        while not self._steps.wait(_RENEW_EVERY):
             with self._in_hand_lock:
                 claims = list(self._in_hand.values())
             try:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, cast
 
 from ragindex_core.errors import DocumentRejected, RagIndexError
 from ragindex_core.object.ingestion import IngestionSpec, OnSourceDeletion
@@ -24,6 +24,7 @@ from ragindex_db.engine import Database, DatabaseUnavailable
 from ragindex_db.groups import regroup
 from ragindex_db.indexes import IndexRow
 from ragindex_db.runs import SyncRun
+from ragindex_worker.opening import OpenSource
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,6 @@ class SourceCounts:
 
 class LeaseLost(RagIndexError):
     """Another worker has taken the run over: this one stops without a word to the catalogue."""
-
-
-class OpenSource(Protocol):
-    def __call__(self, index: IndexRow, source: SourceSpec) -> Source: ...
 
 
 @dataclass(slots=True)

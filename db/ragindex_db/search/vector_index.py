@@ -229,3 +229,8 @@ def seal_vectors(connection: Connection, tables: RevisionTables, limit: int) -> 
     )
     moved = connection.execute(sa.update(vector).where(vector.c.chunk_id.in_(head)).values(sealed=True))
     return moved.rowcount
+
+
+def has_unsealed_vectors(connection: Connection, tables: RevisionTables) -> bool:
+    """Whether there are rows that are still to be moved into the index, be it by someone else just now."""
+    return connection.execute(sa.select(sa.exists().where(~tables.vector.c.sealed))).scalar_one()

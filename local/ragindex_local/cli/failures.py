@@ -13,6 +13,7 @@ from ragindex_core.errors import (
     Gone,
     InvalidInput,
     InvalidSpec,
+    Misconfigured,
     NotFound,
     NotReady,
     RagIndexError,
@@ -30,7 +31,9 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3, "There is no such index, document or revision, or there is no more."
     UNAVAILABLE = 4, "Not now: nothing answers, it is not ready, busy or throttled, or it took too long. Try again."
     NOTHING_FOUND = 5, "The search found nothing, or the documents do not answer the question."
+    MISCONFIGURED = 42, "`ragindex worker`: its settings or the model can never work. Trying again is of no use."
     INTERRUPTED = 130, "Ctrl-C."
+    STOPPED = 143, "`ragindex worker` in a Job: told to stop before all was done; what it held is given back."
 
     summary: str
 
@@ -84,6 +87,14 @@ class Failed(click.ClickException):
         if isinstance(self.error, Refused):
             return {**self.error.problem, "status": self.error.status, "detail": self.message}
         return {"detail": self.message, "exit_code": self.code}
+
+
+class Unmendable(Failed):
+    """What a Job must not try again."""
+
+    def __init__(self, error: Misconfigured) -> None:
+        super().__init__(error, as_json=False)
+        self.code = ExitCode.MISCONFIGURED
 
 
 def exit_code(error: RagIndexError) -> ExitCode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 from ragindex_core.errors import Misconfigured, NotReady
 from ragindex_local.cli import address
 from ragindex_local.cli.command import command, json_option
+from ragindex_local.cli.failures import ExitCode, Unmendable
 from ragindex_local.cli.output import as_json, say
 
 if TYPE_CHECKING:
@@ -121,15 +123,25 @@ def api() -> None:
 
 
 @command("worker")
+@click.option("--list", "list_", is_flag=True, help="Carry out the run of --index that waits, or a new one, and end.")
+@click.option("--embed", is_flag=True, help="Parse, cut, embed and write alone; leave the sources to others.")
 @click.option("--drain", is_flag=True, help="End when nothing is pending or under way.")
 @click.option("--index", metavar="NS/NAME", help="Work for this index alone.")
 @click.option("--until-stdin-closes", is_flag=True, help="End when standard input closes, and with it the parent.")
-def worker(drain: bool, index: str | None, until_stdin_closes: bool) -> None:
+def worker(list_: bool, embed: bool, drain: bool, index: str | None, until_stdin_closes: bool) -> None:
     """Run the worker alone: list sources, parse, cut, embed, write. Configured like `ragindex api`."""
-    from ragindex_local.worker_process import WorkerOptions, run
+    from ragindex_local.worker_process import Part, WorkerOptions, run
 
-    with _settings_named():
-        run(WorkerOptions(index=index, drain=drain, until_stdin_closes=until_stdin_closes))
+    if list_ and (embed or drain or index is None):
+        raise click.UsageError("--list goes with --index, and without --embed and --drain")
+    part = Part.LISTING if list_ else Part.EMBEDDING if embed else Part.ALL
+    try:
+        with _settings_named():
+            done = run(WorkerOptions(index=index, part=part, drain=drain, until_stdin_closes=until_stdin_closes))
+    except Misconfigured as error:
+        raise Unmendable(error) from error
+    if not done and (list_ or drain):
+        sys.exit(ExitCode.STOPPED)
 
 
 @contextmanager
