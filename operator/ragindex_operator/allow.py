@@ -1,15 +1,17 @@
 """The platform owner's rules: what an object may name, and how much it may ask for, by its namespace.
 
 The first rule whose namespaces match decides. What it does not list, it does not allow; a cap that it leaves out does
-not bind. Without any rule everything that the installation has is allowed.
+not bind. Without any rule everything that the installation has is allowed: of folders, those where it mounts volumes,
+never a path of the worker's own such as ``/proc``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import chain
+from pathlib import PurePath
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field
@@ -18,7 +20,7 @@ from ragindex_core.errors import FieldProblem
 from ragindex_core.object.base import Model, Quantity, int32, int64
 from ragindex_core.object.ingestion import IngestionSpec, LabelKey, ResourceName
 from ragindex_core.object.resource import RagIndex
-from ragindex_core.object.sources import Glob, SourceSpec
+from ragindex_core.object.sources import Glob
 from ragindex_core.object.spec import EmbeddingProvider, EndpointRef, GenerationProvider, RagIndexSpec
 
 _UNITS = {"m": Decimal("0.001"), "": Decimal(1)}
@@ -70,17 +72,24 @@ class AllowRule(Model):
 AllowRules: TypeAlias = tuple[AllowRule, ...]
 
 
-def refusals(rules: AllowRules, index: RagIndex) -> tuple[FieldProblem, ...]:
-    """Every field that asks for more than is allowed where the object is; empty when all is allowed."""
+def refusals(rules: AllowRules, index: RagIndex, volumes: PurePath) -> tuple[FieldProblem, ...]:
+    """Every field that asks for more than is allowed where the object is; empty when all is allowed. ``volumes`` is
+    what the path of a directory source is relative to."""
     if not rules:
-        return ()
+        return tuple(_folders((str(volumes),), index.spec, volumes))
     namespace = index.metadata.namespace
     rule = next((rule for rule in rules if rule.covers(namespace)), None)
     if rule is None:
         return (FieldProblem("metadata.namespace", f"no RagIndex is allowed in namespace {namespace}"),)
     spec = index.spec
     return tuple(
-        chain(_database(rule, spec), _endpoints(rule, spec), _sources(rule, spec), _caps(rule, spec.ingestion))
+        chain(
+            _database(rule, spec),
+            _endpoints(rule, spec),
+            _buckets(rule, spec),
+            _folders(rule.directories, spec, volumes),
+            _caps(rule, spec.ingestion),
+        )
     )
 
 
@@ -136,21 +145,25 @@ def _endpoint(rule: AllowRule, field: str, reference: EndpointRef | None) -> Ite
         yield _refusal(field, "leaving it out", rule.endpoints)
 
 
-def _sources(rule: AllowRule, spec: RagIndexSpec) -> Iterator[FieldProblem]:
+def _buckets(rule: AllowRule, spec: RagIndexSpec) -> Iterator[FieldProblem]:
     for position, source in enumerate(spec.sources):
-        yield from _source(rule, f"spec.sources[{position}]", source)
-
-
-def _source(rule: AllowRule, field: str, source: SourceSpec) -> Iterator[FieldProblem]:
-    if (s3 := source.s3) is not None:
+        if (s3 := source.s3) is None:
+            continue
+        field = f"spec.sources[{position}].s3"
         if not any(fnmatchcase(s3.bucket, one.bucket) and s3.prefix.startswith(one.prefix) for one in rule.s3):
             allowed = (f"s3://{one.bucket}/{one.prefix}" for one in rule.s3)
-            yield _refusal(f"{field}.s3", f"s3://{s3.bucket}/{s3.prefix}", allowed)
+            yield _refusal(field, f"s3://{s3.bucket}/{s3.prefix}", allowed)
         if s3.queue_url is not None and not any(_same_url(s3.queue_url, glob) for glob in rule.queues):
-            yield _refusal(f"{field}.s3.queueUrl", f"queue {s3.queue_url}", rule.queues)
-    folder = source.directory.path if source.directory is not None else None
-    if folder is not None and not any(within(folder, root) for root in rule.directories):
-        yield _refusal(f"{field}.directory.path", f"folder {folder}", rule.directories)
+            yield _refusal(f"{field}.queueUrl", f"queue {s3.queue_url}", rule.queues)
+
+
+def _folders(roots: Sequence[str], spec: RagIndexSpec, volumes: PurePath) -> Iterator[FieldProblem]:
+    for position, source in enumerate(spec.sources):
+        if source.directory is None:
+            continue
+        folder = str(volumes / source.directory.path)
+        if not any(within(folder, root) for root in roots):
+            yield _refusal(f"spec.sources[{position}].directory.path", f"folder {folder}", roots)
 
 
 def _caps(rule: AllowRule, ingestion: IngestionSpec) -> Iterator[FieldProblem]:

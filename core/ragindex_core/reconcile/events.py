@@ -40,6 +40,7 @@ class EventReason(Documented):
     SOURCE_SHRUNK = _as(Reason.SOURCE_SHRUNK)
     TOO_FEW_DOCUMENTS = _as(Reason.TOO_FEW_DOCUMENTS)
     PROVIDER_UNAVAILABLE = _as(Reason.PROVIDER_UNAVAILABLE)
+    JOB_FAILED = _as(Reason.JOB_FAILED)
     DOCUMENTS_FAILED = _as(Reason.DOCUMENTS_FAILED)
     # Throttled
     PROVIDER_THROTTLED = _as(Reason.PROVIDER_THROTTLED)

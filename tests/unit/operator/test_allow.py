@@ -21,6 +21,7 @@ OPENAI: dict[str, Any] = {"provider": "OpenAI", "model": "nomic", "dimensions": 
 UPLOADS: dict[str, Any] = {"name": "uploads", "uploads": {}}
 QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/hr-docs"
 QUEUES = "https://sqs.*.amazonaws.com/123456789012/hr-*"
+VOLUMES = PurePosixPath("/sources")
 ELSEWHERE = "https://sqs.evil.example/.amazonaws.com/123456789012/hr-docs"
 
 
@@ -36,27 +37,40 @@ def source(**kind: Any) -> dict[str, Any]:
 def refused(rule: dict[str, Any], **parts: Any) -> list[tuple[str, str]]:
     """What one rule for all namespaces and databases refuses of a spec."""
     rules = READ.validate_python([{"namespaces": ["*"], "databases": ["*"], **rule}])
-    return [(problem.field, problem.message) for problem in refusals(rules, index(**parts))]
+    return [(problem.field, problem.message) for problem in refusals(rules, index(**parts), VOLUMES)]
 
 
-def test_without_rules_everything_is_allowed() -> None:
-    assert refusals((), index(**source(directory={"path": "/etc"}))) == ()
+@pytest.mark.parametrize("path", ["/sources", "./handbook", "handbook", "/sources/hr"])
+def test_without_rules_everything_is_allowed_that_the_installation_has(path: str) -> None:
+    all_of_it: dict[str, Any] = {
+        "embedding": OPENAI,
+        "databaseRef": {"name": "other"},
+        "ingestion": {"parallelism": 64},
+    }
+    assert refusals((), index(**source(directory={"path": path}), **all_of_it), VOLUMES) == ()
+
+
+@pytest.mark.parametrize("path", ["/", "/proc/self", "/var/run/secrets", "/sources-of-others"])
+def test_the_workers_own_file_system_is_never_a_source(path: str) -> None:
+    (refusal,) = refusals((), index(**source(directory={"path": path})), VOLUMES)
+    assert refusal.field == "spec.sources[1].directory.path"
+    assert refusal.message == f"folder {path} is not allowed in this namespace; allowed: /sources"
 
 
 def test_rules_that_do_not_name_a_namespace_allow_nothing_in_it() -> None:
     rules = READ.validate_python([{"namespaces": ["it", "law-*"], "databases": ["*"]}])
-    (refusal,) = refusals(rules, index("hr"))
+    (refusal,) = refusals(rules, index("hr"), VOLUMES)
     assert str(refusal) == "metadata.namespace: no RagIndex is allowed in namespace hr"
-    assert refusals(rules, index("it")) == ()
-    assert refusals(rules, index("law-eu")) == ()
+    assert refusals(rules, index("it"), VOLUMES) == ()
+    assert refusals(rules, index("law-eu"), VOLUMES) == ()
 
 
 def test_the_first_rule_that_names_the_namespace_decides() -> None:
     rules = READ.validate_python(
         [{"namespaces": ["hr"], "databases": ["people"]}, {"namespaces": ["*"], "databases": ["*"]}]
     )
-    assert [problem.field for problem in refusals(rules, index("hr"))] == ["spec.databaseRef.name"]
-    assert refusals(rules, index("it")) == ()
+    assert [problem.field for problem in refusals(rules, index("hr"), VOLUMES)] == ["spec.databaseRef.name"]
+    assert refusals(rules, index("it"), VOLUMES) == ()
 
 
 def test_rules_are_read_from_json_as_values_of_a_chart_hold_them() -> None:
@@ -103,6 +117,7 @@ S3 = {
         (S3, source(s3={"bucket": "public", "queueUrl": QUEUE})),
         ({"directories": ["/data/hr"]}, source(directory={"path": "/data/hr"})),
         ({"directories": ["/data/hr/"]}, source(directory={"path": "/data//./hr/2026"})),
+        ({"directories": ["/sources/hr"]}, source(directory={"path": "hr/handbook"})),
         ({}, source(configMap={"name": "notes"})),
         ({"maxParallelism": 8}, {"ingestion": {"parallelism": 8}}),
         ({"maxObjectBytes": 1000}, {"ingestion": {"maxObjectBytes": 1000}}),
@@ -186,7 +201,7 @@ def test_what_a_rule_lists_is_allowed(rule: dict[str, Any], parts: dict[str, Any
             {},
             source(directory={"path": "./docs"}),
             "spec.sources[1].directory.path",
-            "folder ./docs is not allowed in this namespace; allowed: none",
+            "folder /sources/docs is not allowed in this namespace; allowed: none",
         ),
         (
             {"maxParallelism": 2},
