@@ -98,10 +98,10 @@ Subdomain: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, patter
 
 
 def _integer_as_text(value: object) -> object:
-    return str(value) if type(value) is int else value
+    return str(value) if type(value) is int and value < 2**63 else value
 
 
-#: A Kubernetes quantity: ``500m``, ``2Gi``, ``2``. A bare integer is taken as its text.
+#: A Kubernetes quantity: ``500m``, ``2Gi``, ``2``. A bare integer is taken as its text, where an API server takes it.
 Quantity: TypeAlias = Annotated[
     str,
     BeforeValidator(_integer_as_text),

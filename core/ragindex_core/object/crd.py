@@ -150,10 +150,9 @@ class _Translation:
 
     def _field(self, node: Mapping[str, Any], field: FieldInfo) -> dict[str, Any]:
         result = self._node(node, field)
-        result["description"] = _explained(str(field.description), result, self._words(node))
-        if not self._open and (default := _written_out(field)) is not None:
-            result["default"] = default
-        return result
+        default = None if self._open else _written_out(field)
+        result["description"] = _explained(str(field.description), result, self._words(node), default)
+        return result if default is None else {**result, "default": default}
 
     def _node(self, node: Mapping[str, Any], field: FieldInfo) -> dict[str, Any]:
         node = self._resolved(node)
@@ -198,8 +197,8 @@ class _Translation:
         return self._resolved(node).get("enum", []) if self._open else []
 
 
-def _explained(text: str, schema: Mapping[str, Any], words: list[str]) -> str:
-    """What ``kubectl explain`` says of a field: the model's own words where they go further, its form, its rules."""
+def _explained(text: str, schema: Mapping[str, Any], words: list[str], default: Any) -> str:
+    """What ``kubectl explain`` says of a field: the model's words where they go further, form, default and rules."""
     of_the_model = schema.get("description") or ""
     parts = [of_the_model if of_the_model.startswith(text) else text]
     pattern = schema.get("pattern") or schema.get("items", {}).get("pattern")
@@ -207,6 +206,8 @@ def _explained(text: str, schema: Mapping[str, Any], words: list[str]) -> str:
         parts.append(f"Form: {hint}.")
     if words:
         parts.append(f"One of {', '.join(words)}.")
+    if default is not None and not isinstance(default, dict):
+        parts.append(f"Default: {str(default).lower() if isinstance(default, bool) else default}.")
     for guarded in (schema, schema.get("items", {})):
         parts += [f"Rule: {rule['message']}." for rule in guarded.get("x-kubernetes-validations", ())]
     return " ".join(parts)

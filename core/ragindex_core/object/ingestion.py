@@ -21,7 +21,7 @@ _LABEL_KEY = (
 _LABEL_VALUE = hinted(
     r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", "a label value: letters, digits, and - _ . between them"
 )
-_RESOURCE = r"^[a-z0-9]([a-z0-9./-]*[a-z0-9])?$"
+_RESOURCE = r"^[a-z]([A-Za-z0-9./-]*[A-Za-z0-9])?$"
 hinted(_LABEL_KEY, "a label key such as kubernetes.io/arch")
 hinted(_RESOURCE, "the name of a resource such as cpu or memory")
 

@@ -22,6 +22,7 @@ class ApiError(Exception):
     def __init__(self, response: httpx2.Response) -> None:
         super().__init__(f"{response.request.method} {response.request.url}: {response.status_code} {response.text}")
         self.status = response.status_code
+        self.text = response.text
 
 
 class Gone(Exception):

@@ -103,7 +103,8 @@ def test_the_status_names_the_closed_lists_and_leaves_room_for_those_of_another_
 def test_every_rule_of_the_models_is_there_in_their_words() -> None:
     found = {(rule["rule"], rule["message"]) for _, node in nodes(ROOT, "") for rule in rules(node)}
     every: list[Rule | TransitionRule] = [
-        rule for model in models(Model) for rule in (*model.rules, *model.transition_rules)
+        *(rule for model in models(Model) for rule in model.rules),
+        *(rule for model in models(Model) for rule in model.transition_rules),
     ]
     written = {(rule.cel, rule.message) for rule in every}
     about_keys = {pair for pair in found if "every key must be" in pair[1]}
