@@ -14,7 +14,7 @@ from urllib.parse import quote
 from urllib3.exceptions import HTTPError
 
 from ragindex_core.errors import RagIndexError
-from ragindex_operator.cluster.connection import Answer, ApiUnavailable, Connection
+from ragindex_operator.cluster.connection import WATCH_SECONDS, Answer, ApiUnavailable, Connection
 
 __all__ = [
     "AlreadyExists",
@@ -40,7 +40,6 @@ Body: TypeAlias = dict[str, Any]
 
 FIELD_MANAGER = "ragindex-operator"
 _PAGE = "500"
-_WATCH_SECONDS = "240"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _OPERATIONS = "application/json-patch+json"
 
@@ -137,7 +136,7 @@ class KubeApi:
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
-            "timeoutSeconds": _WATCH_SECONDS,
+            "timeoutSeconds": str(WATCH_SECONDS),
             **_selected(label_selector),
         }
         self._count("watch")
@@ -179,7 +178,7 @@ class KubeApi:
 class Watch:
     """Events (``type`` and ``object``) until the API server has had enough, or ``stop`` is called from any thread.
 
-    Bookmarks are events too. An ``ERROR`` raises what it says; a silence of more than 70 s, ``ApiUnavailable``.
+    Bookmarks are events too. An ``ERROR`` raises what it says; a silence of more than 40 s, ``ApiUnavailable``.
     """
 
     def __init__(self, response: Any) -> None:

@@ -19,11 +19,15 @@ from urllib3.exceptions import HTTPError
 
 from ragindex_core.errors import Misconfigured, Unavailable
 
+#: After so long the API server ends a watch, with a bookmark just before. Within a watch bookmarks come once a minute
+#: only: too late to find a hung one, begin it anew and see that it is well, all in time.
+WATCH_SECONDS = 30
+
 #: Seconds to connect and to wait for a byte. The client has no time-outs of its own: a half-open socket would hold a
 #: thread for ever.
 _TIMEOUT = Timeout(connect=5, read=30)
-#: A watch hears a bookmark each minute.
-_WATCH_TIMEOUT = Timeout(connect=5, read=70)
+#: Longer than the API server lets a watch last: one that is silent for so long is dead.
+_WATCH_TIMEOUT = Timeout(connect=5, read=WATCH_SECONDS + 10)
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -89,6 +93,12 @@ class Connection:
         """Read the credentials anew."""
         with self._renewing:
             self._client = self._new_client()
+
+    @property
+    def proxy(self) -> str | None:
+        """Between us and the API server."""
+        proxy = self._client.rest_client.pool_manager.proxy
+        return None if proxy is None else str(proxy)
 
     def ssl_context(self) -> ssl.SSLContext:
         """For a client that is not the Kubernetes one."""

@@ -40,9 +40,14 @@ class VitalSigns:
                 sign.heard_at = self.clock()
 
     def fail(self, name: str, why: str) -> None:
-        """It is known not to go on, until it is heard of again."""
+        """It is known not to go on, until it does again or is heard of."""
         with self._lock:
             self._faults[name] = why
+
+    def goes_on(self, name: str) -> None:
+        """It was begun anew; whether it is alive is still to be heard."""
+        with self._lock:
+            self._faults.pop(name, None)
 
     def lag(self, name: str, seconds: float) -> None:
         """How late a loop was; one that does not tell any more is late as well."""
