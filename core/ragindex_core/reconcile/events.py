@@ -69,7 +69,7 @@ class EventReason(Documented):
 
 
 #: What nobody has to act upon.
-_NORMAL = frozenset(
+NORMAL = frozenset(
     {EventReason.SERVING, EventReason.FILLING, EventReason.CONNECTED, EventReason.HEALTHY, EventReason.NOT_STALLED}
     | {EventReason.AWAITING_PROMOTION, EventReason.REVISION_BUILDING, EventReason.PROMOTED, EventReason.ROLLED_BACK}
     | {EventReason.SUSPENDED_BY_SPEC, EventReason.NOT_SUSPENDED, EventReason.PAUSED_BY_ANNOTATION}
@@ -207,4 +207,4 @@ def _happening(reason: EventReason, note: str = "") -> Happening:
     text = note or reason.summary
     if len(text) > MOST_NOTE_CHARACTERS:
         text = f"{text[: MOST_NOTE_CHARACTERS - 1]}…"
-    return Happening("Normal" if reason in _NORMAL else "Warning", reason, text)
+    return Happening("Normal" if reason in NORMAL else "Warning", reason, text)
