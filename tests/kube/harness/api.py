@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import kubernetes.config
 Object = dict[str, Any]
 STRATEGIC = "application/strategic-merge-patch+json"
 _WATCH_SECONDS = 20
+_RETRY_SECONDS = 0.3
 
 
 class ApiError(Exception):
@@ -109,13 +111,33 @@ class Api:
                     return seen
         raise AssertionError(f"{path} did not become what was waited for within {within_seconds} s: {json.dumps(seen)}")
 
+    def insist(self, unless: threading.Event, *call: Any) -> Object | None:
+        """Ask until there is an answer; None when there is no such object any more, or the event was set."""
+        while not unless.is_set():
+            try:
+                return self._call(*call)
+            except ApiError as error:
+                if error.status in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT):
+                    return None
+                if error.status in (httpx2.codes.BAD_REQUEST, httpx2.codes.UNPROCESSABLE_ENTITY):
+                    raise
+            except httpx2.TransportError:
+                pass
+            unless.wait(_RETRY_SECONDS)
+        return None
+
     def _call(
-        self, method: str, path: str, body: Object | None = None, kind: str = "application/json", **more: Any
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        kind: str = "application/json",
+        query: Mapping[str, str | int] | None = None,
     ) -> Object:
         response = self._client.request(
             method,
             path,
-            params=more.get("query"),
+            params=query,
             content=None if body is None else json.dumps(body),
             headers={} if body is None else {"Content-Type": kind},
         )

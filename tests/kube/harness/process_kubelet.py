@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx2
 from tests.kube.harness import pods
 from tests.kube.harness.api import STRATEGIC, Api, ApiError, Gone, Object
-from tests.kube.harness.processes import Processes, send
+from tests.kube.harness.processes import Processes, end, send
 
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _LEASE_SECONDS = 10
@@ -38,21 +38,20 @@ class _Run:
     to_end: threading.Event = field(default_factory=threading.Event)
     ended: bool = False
 
+    @property
+    def namespace(self) -> str:
+        return str(self.pod["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["name"])
+
     def end(self, grace_seconds: float) -> None:
         """Once is enough: ask the process to end, and make it after the grace period."""
         with self.lock:
-            if self.to_end.is_set():
-                return
+            if self.process and not self.to_end.is_set():
+                threading.Thread(target=end, args=(self.process, grace_seconds)).start()
             self.to_end.set()
-            if self.process:
-                self.process.terminate()
-                threading.Thread(target=self._make_it_end, args=(self.process, grace_seconds)).start()
-
-    @staticmethod
-    def _make_it_end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace_seconds)
-        send(process, signal.SIGKILL)
 
 
 class ProcessKubelet:
@@ -81,16 +80,17 @@ class ProcessKubelet:
         self._lives: list[Future[None]] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._register()
-        self._threads = [
-            threading.Thread(target=self._until_closed, args=(work,)) for work in (self._beat, self._follow)
-        ]
+        works = (self._beat, self._follow)
+        self._threads = [threading.Thread(target=self._until_closed, args=(work,)) for work in works]
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
         self._closing.set()
-        for run in list(self._runs.values()):
+        for run in self._alive():
             run.end(0)
+            if run.process:
+                send(run.process, signal.SIGKILL)
         self._pool.shutdown(cancel_futures=True)
         for thread in self._threads:
             thread.join()
@@ -106,49 +106,42 @@ class ProcessKubelet:
 
     def running(self, namespace: str) -> list[str]:
         """The names of the pods whose process is alive."""
-        runs = [run for run in list(self._runs.values()) if run.process and not run.ended]
-        return sorted(run.pod["metadata"]["name"] for run in runs if run.pod["metadata"]["namespace"] == namespace)
+        return sorted(run.name for run in self._alive() if run.process and run.namespace == namespace)
 
     def kill_pod(self, namespace: str, name: str, *, disrupted: bool = False) -> None:
         """SIGKILL its processes; ``disrupted`` tells first that the pod is not to blame, as an eviction does."""
-        run = next(
-            run
-            for run in list(self._runs.values())
-            if (run.pod["metadata"]["namespace"], run.pod["metadata"]["name"]) == (namespace, name) and not run.ended
-        )
+        (run,) = (run for run in self._alive() if (run.namespace, run.name) == (namespace, name))
         assert run.process is not None, f"{namespace}/{name} has not begun"
         if disrupted:
             self._tell(run.pod, {"conditions": [pods.condition("DisruptionTarget", "True", "EvictionByEvictionAPI")]})
         send(run.process, signal.SIGKILL)
 
+    def _alive(self) -> list[_Run]:
+        return [run for run in list(self._runs.values()) if not run.ended]
+
     def _register(self) -> None:
         capacity = {"cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "1Ti"}
-        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name, "labels": self._labels}}
         with contextlib.suppress(ApiError):  # it is there already
-            self._api.create("/api/v1/nodes", node)
-        status = {
-            "capacity": capacity,
-            "allocatable": capacity,
-            "conditions": [pods.condition("Ready", "True", "KubeletReady")],
-        }
+            self._api.create("/api/v1/nodes", {"metadata": {"name": self.name, "labels": self._labels}})
+        conditions = [pods.condition("Ready", "True", "KubeletReady")]
+        status = {"capacity": capacity, "allocatable": capacity, "conditions": conditions}
         self._api.patch(f"/api/v1/nodes/{self.name}/status", {"status": status}, STRATEGIC)
 
     def _beat(self) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": self.name, "leaseDurationSeconds": 4 * _LEASE_SECONDS, "renewTime": now}
-        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self.name}, "spec": spec}
         try:
             self._api.patch(f"{_LEASES}/{self.name}", {"spec": spec})
         except ApiError:
-            self._api.create(_LEASES, body)
+            self._api.create(_LEASES, {"metadata": {"name": self.name}, "spec": spec})
         self._closing.wait(_LEASE_SECONDS)
 
     def _follow(self) -> None:
+        """Attend to what there is and to what changes for some seconds, after which nothing missed stays missed."""
         listed = self._api.get("/api/v1/pods")
-        there = {pod["metadata"]["uid"] for pod in listed["items"]}
         for pod in listed["items"]:
             self._attend(pod)
-        for uid in set(self._runs) - there:
+        for uid in set(self._runs) - {pod["metadata"]["uid"] for pod in listed["items"]}:
             self._forget(uid)
         version = listed["metadata"]["resourceVersion"]
         for kind, pod in self._api.watch("/api/v1/pods", version, timeoutSeconds=5):
@@ -164,18 +157,18 @@ class ProcessKubelet:
         metadata, spec = pod["metadata"], pod["spec"]
         run = self._runs.get(metadata["uid"])
         leaving = "deletionTimestamp" in metadata
-        over = pod["status"].get("phase") in ("Succeeded", "Failed")
         if not spec.get("nodeName"):
             wanted = spec.get("nodeSelector", {}).items()
             if not leaving and not spec.get("schedulingGates") and wanted <= self._labels.items():
                 self._bind(pod)
         elif spec["nodeName"] != self.name:
             return
-        elif leaving and (run is None or run.ended):
-            self._delete(pod)
-        elif run and leaving:
-            run.end(metadata.get("deletionGracePeriodSeconds", 0))
-        elif run is None and not over:
+        elif leaving:
+            if run:
+                run.end(metadata.get("deletionGracePeriodSeconds", 0))
+            if run is None or run.process is None or run.ended:
+                self._delete(pod)
+        elif run is None and pod["status"].get("phase") not in ("Succeeded", "Failed"):
             self._runs[metadata["uid"]] = run = _Run(pod)
             self._lives.append(self._pool.submit(self._live, run))
 
@@ -187,13 +180,8 @@ class ProcessKubelet:
             run.end(0)
 
     def _bind(self, pod: Object) -> None:
-        target = {"apiVersion": "v1", "kind": "Node", "name": self.name}
-        binding = {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {"name": pod["metadata"]["name"]},
-            "target": target,
-        }
+        node = {"apiVersion": "v1", "kind": "Node", "name": self.name}
+        binding = {"metadata": {"name": pod["metadata"]["name"]}, "target": node}
         with contextlib.suppress(ApiError):  # gone, or bound already: the next event tells
             self._api.create(f"{pods.path_of(pod)}/binding", binding)
 
@@ -216,55 +204,39 @@ class ProcessKubelet:
             self._delete(pod)
 
     def _start(self, run: _Run) -> str:
-        """Start the process as soon as what it needs is there; else say why there is none."""
+        """Start the process as soon as what it needs is there; say why there is none, if so."""
         pod, container = run.pod, run.pod["spec"]["containers"][0]
-        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        while True:
+        while not (run.process or run.to_end.is_set()):
             try:
-                environment = self._environment | pods.environment_of(pod, container, self._reader(namespace))
+                environment = self._environment | pods.environment_of(pod, container, self._reader(run.namespace))
                 command = pods.command_of(container, environment)
                 command[:1] = [self._programs.get(word, word) for word in command[:1]]
+                folder, log = Path(container.get("workingDir", self.folder)), self._log(run.namespace, run.name)
                 with run.lock:
-                    if run.to_end.is_set():
-                        return "it was deleted before it began"
-                    folder = Path(container.get("workingDir", self.folder))
-                    run.process = self._processes.start(command, self._log(namespace, name), environment, folder)
+                    if not run.to_end.is_set():
+                        run.process = self._processes.start(command, log, environment, folder)
             except pods.CannotStart as error:
                 waiting = {"reason": "CreateContainerConfigError", "message": str(error)}
                 self._tell(pod, pods.status(pod, "Pending", pods.now(), {"waiting": waiting}))
                 run.to_end.wait(_RETRY_SECONDS)
             except (OSError, IndexError) as error:
                 return f"{container.get('command')}: {error}"
-            else:
-                return ""
+        return "it was deleted before it began"
 
     def _reader(self, namespace: str) -> pods.Read:
         def read(plural: str, name: str) -> dict[str, str] | None:
-            found = self._persist(lambda: self._api.get(f"/api/v1/namespaces/{namespace}/{plural}/{name}"))
+            found = self._api.insist(self._closing, "GET", f"/api/v1/namespaces/{namespace}/{plural}/{name}")
             return None if found is None else pods.data_of(found)
 
         return read
 
     def _tell(self, pod: Object, status: Object) -> None:
         body = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
-        self._persist(lambda: self._api.patch(f"{pods.path_of(pod)}/status", body, STRATEGIC))
+        self._api.insist(self._closing, "PATCH", f"{pods.path_of(pod)}/status", body, STRATEGIC)
 
     def _delete(self, pod: Object) -> None:
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
-        self._persist(lambda: self._api.delete(pods.path_of(pod), body))
-
-    def _persist(self, call: Callable[[], Object]) -> Object | None:
-        """Until the API server has answered, or this node is closed; None when there is no such object any more."""
-        while not self._closing.is_set():
-            try:
-                return call()
-            except ApiError as error:
-                if error.status in (404, 409):
-                    return None
-            except httpx2.TransportError:
-                pass
-            self._closing.wait(_RETRY_SECONDS)
-        return None
+        self._api.insist(self._closing, "DELETE", pods.path_of(pod), body)
 
     def _until_closed(self, work: Callable[[], None]) -> None:
         while not self._closing.is_set():

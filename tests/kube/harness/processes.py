@@ -62,13 +62,6 @@ class Processes:
                 self._tell(f"-{process.pid}")
         return code
 
-    def end(self, process: subprocess.Popen[bytes], grace_seconds: float = 5) -> None:
-        """Ask it to end, and make it."""
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace_seconds)
-        self.kill(process)
-
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         send(process, signal.SIGKILL)
         self.wait(process)
@@ -84,6 +77,14 @@ class Processes:
         assert self._guardian.stdin is not None
         self._guardian.stdin.write(line + "\n")
         self._guardian.stdin.flush()
+
+
+def end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
+    """Ask it to end, and make its whole group end after the grace period."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace_seconds)
+    send(process, signal.SIGKILL)
 
 
 def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
