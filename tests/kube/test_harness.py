@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,23 @@ class TestControlPlane:
         assert names in ([], ["kube-root-ca.crt"])
         with pytest.raises(KubectlError, match="forbidden"):
             reader("get", "secrets", f"--namespace={namespace}")
+
+    def test_every_write_is_known(self, own_control_plane: ControlPlane, kubectl: Kubectl, namespace: str) -> None:
+        reader = kubectl.acting_as(own_control_plane.kubeconfig_for("default", namespace))
+        begun = datetime.now(UTC)
+
+        with pytest.raises(KubectlError, match="forbidden"):
+            reader("get", "configmaps", f"--namespace={namespace}")
+        with pytest.raises(KubectlError, match="forbidden"):
+            reader("create", "configmap", "mine", f"--namespace={namespace}")
+        kubectl("create", "configmap", "mine", f"--namespace={namespace}")
+
+        account = f"system:serviceaccount:{namespace}:default"
+        (refused,) = own_control_plane.audit.writes(account, begun)
+        assert (refused.verb, refused.status) == ("create", 403)
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        by_admin = [write for write in own_control_plane.audit.writes("admin", begun) if path in write.path]
+        assert [(write.verb, write.status) for write in by_admin] == [("create", 201)]
 
     def test_the_api_server_comes_back_with_its_data(
         self, own_control_plane: ControlPlane, api: Api, kubectl: Kubectl, node: ProcessKubelet, namespace: str

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 from tests.kube.harness.api import Api
+from tests.kube.harness.audit import AuditLog
 from tests.kube.harness.binaries import Binaries
 from tests.kube.harness.certificates import Certificates, Pair
 from tests.kube.harness.processes import Processes, send
@@ -41,6 +42,7 @@ class ControlPlane:
         self.server = f"https://127.0.0.1:{self.port}"
         self.kubeconfig = self.write_kubeconfig("admin", client_of(self.admin))
         self.api = Api(self.kubeconfig)
+        self.audit = AuditLog(folder)
         self._processes = Processes()
         self._api_server: subprocess.Popen[bytes] | None = None
         try:
@@ -82,7 +84,6 @@ class ControlPlane:
 
     def start_api_server(self) -> None:
         """On the same port as before; returns when it is ready."""
-        folder = self.folder / "certificates"
         self._api_server = self._start(
             "kube-apiserver",
             self._binaries.api_server,
@@ -99,7 +100,8 @@ class ControlPlane:
             service_account_signing_key_file=self.certificates.service_accounts,
             service_cluster_ip_range="198.19.0.0/24",
             authorization_mode="RBAC",
-            cert_dir=folder,
+            audit_policy_file=self.audit.policy,
+            audit_log_path=self.audit.path,
         )
         self._wait("kube-apiserver", self._api_server, self._is_ready)
 
