@@ -19,8 +19,8 @@ from urllib3.exceptions import HTTPError
 
 from ragindex_core.errors import Misconfigured, Unavailable
 
-#: After so long the API server ends a watch, with a bookmark just before. Within a watch bookmarks come once a minute
-#: only: too late to find a hung one, begin it anew and see that it is well, all in time.
+#: After so long the API server ends a watch in due form, which proves as much as an event. Bookmarks come once a minute
+#: at most, and not at all where nothing has changed since the version that the watch began from.
 WATCH_SECONDS = 30
 
 #: Seconds to connect and to wait for a byte. The client has no time-outs of its own: a half-open socket would hold a

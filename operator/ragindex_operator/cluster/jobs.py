@@ -6,10 +6,12 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 
 from ragindex_core.errors import Unavailable
 from ragindex_operator.cluster.api import Body, Expired, KubeApi, Refused, Watch, cron_jobs, jobs
+from ragindex_operator.cluster.connection import WATCH_SECONDS
 from ragindex_operator.cluster.kept import Kept
 from ragindex_operator.cluster.vital_signs import VitalSigns
 
@@ -21,6 +23,7 @@ NAME = "ragindex.io/name"
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_SHORTEST_WATCH = WATCH_SECONDS / 2
 
 
 def selector_of(installation: str) -> str:
@@ -153,14 +156,14 @@ class _Following(threading.Thread):
         self._on_listed()
         self._tell(changed)
         while not self._stopping.is_set():
-            watch = self._opened(version)
-            heard = False
-            for event in watch:
-                heard = True
+            begun = time.monotonic()
+            for event in self._opened(version):
                 version = event["object"]["metadata"]["resourceVersion"]
+                self._heard()
                 self._take(event)
-            if not heard:
-                return  # one that ends before its first bookmark is no watch to go on with
+            if time.monotonic() - begun < _SHORTEST_WATCH:
+                return  # not what we asked for
+            self._heard()
 
     def _opened(self, version: str) -> Watch:
         watch = self._api.watch(self._path, version, self._selector)
@@ -170,9 +173,12 @@ class _Following(threading.Thread):
                 watch.stop()
         return watch
 
-    def _take(self, event: Body) -> None:
+    def _heard(self) -> None:
+        """An event, a bookmark, or the end of a watch in due form."""
         self._failures = 0
         self._vital_signs.beat(self.name)
+
+    def _take(self, event: Body) -> None:
         if event["type"] != "BOOKMARK" and self.kept.heard(event["type"], event["object"]):
             self._tell([event["object"]])
 

@@ -23,8 +23,9 @@ class _Stream:
     ended: bool = False
 
     def moved(self) -> bool:
-        """Whether bytes came, or the proper end, since the last time. A bookmark is bytes; kopf tells of none."""
-        total, ended = self.content.total_bytes, self.content.is_eof() and self.content.exception() is None
+        """Whether bytes came, or the end as the API server sends it, since the last time. A bookmark is bytes, but a
+        watch from the newest version on has none while nothing changes."""
+        total, ended = self.content.total_bytes, self.content.is_eof()
         moved = total > self.counted or (ended and not self.ended)
         self.counted, self.ended = total, ended
         return moved
