@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ragindex_core.object.reasons import ConditionType, Reason, RequestName
 from ragindex_core.reconcile.events import NORMAL, EventReason
 from ragindex_operator.allow import AllowRule
+from ragindex_operator.cluster.metrics import Metrics
 from ragindex_operator.cluster.settings import OperatorEnvironment, WorkerPods
 
 FOLDER = Path(__file__).parents[3] / "docs"
@@ -29,6 +30,7 @@ def rows(section: str) -> list[list[str]]:
 
 
 def named(section: str) -> list[str]:
+    """What stands in the first cells."""
     return [name for row in rows(section) for name in NAME.findall(row[0])]
 
 
@@ -70,6 +72,13 @@ def variables(model: type[BaseModel], prefix: str) -> list[str]:
 def test_every_setting_is_in_the_table() -> None:
     expected = variables(OperatorEnvironment, "RAGINDEX_") + variables(WorkerPods, "RAGINDEX_WORKER__")
     assert sorted(named("Settings")) == sorted(expected)
+
+
+def test_every_metric_of_the_operators_own_is_explained() -> None:
+    kinds = {metric.name: metric.type for metric in Metrics().registry.collect()}
+    own = {name: kind for name, kind in kinds.items() if name.startswith("ragindex_")}
+    expected = [f"{name}_total" if kind == "counter" else name for name, kind in own.items()]
+    assert sorted(named("Metrics")) == sorted(expected)
 
 
 def test_every_member_of_a_rule_is_explained() -> None:
