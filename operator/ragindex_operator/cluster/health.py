@@ -20,7 +20,7 @@ class HealthServer:
 
     def __init__(self, vital_signs: VitalSigns, metrics: Metrics, host: str, port: int) -> None:
         class Handler(_Handler):
-            answers = _Answers(vital_signs, metrics)
+            answers = Answers(vital_signs, metrics)
 
         self._server = ThreadingHTTPServer((host, port), Handler)
         self._server.daemon_threads = True
@@ -40,7 +40,7 @@ class HealthServer:
         self._server.server_close()
 
 
-class _Answers:
+class Answers:
     def __init__(self, vital_signs: VitalSigns, metrics: Metrics) -> None:
         self._vital_signs = vital_signs
         self._metrics = metrics
@@ -61,7 +61,7 @@ class _Answers:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    answers: _Answers
+    answers: Answers
     timeout = 10
 
     def do_GET(self) -> None:
