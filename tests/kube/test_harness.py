@@ -42,8 +42,8 @@ def jobs(namespace: str, name: str = "work") -> str:
 def has(condition: str) -> Any:
     """Whether an object has a condition that is True."""
 
-    def holds(item: Object | None) -> bool:
-        conditions = (item or {}).get("status", {}).get("conditions", [])
+    def holds(item: Object) -> bool:
+        conditions = item["status"].get("conditions", [])
         return any(each["type"] == condition and each["status"] == "True" for each in conditions)
 
     return holds
@@ -56,7 +56,7 @@ def pods_of(api: Api, namespace: str) -> list[Object]:
 
 def running_pod(api: Api, node: ProcessKubelet, namespace: str) -> str:
     """The name of the Job's one pod, once its process runs."""
-    api.until(jobs(namespace), lambda item: item and item["status"].get("ready"))
+    api.until(jobs(namespace), lambda item: item["status"].get("ready"))
     (name,) = node.running(namespace)
     return name
 
@@ -92,10 +92,21 @@ class TestPods:
         assert pod["status"]["phase"] == "Succeeded"
         assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
 
+    def test_the_command_of_this_checkout_runs(
+        self, api: Api, kubectl: Kubectl, node: ProcessKubelet, namespace: str
+    ) -> None:
+        container = {"command": ["ragindex", "--help"]}
+        kubectl.apply(job("", container=container), namespace=namespace)
+
+        api.until(jobs(namespace), has("Complete"))
+
+        (pod,) = pods_of(api, namespace)
+        assert "ragindex" in node.log_of(namespace, pod["metadata"]["name"])
+
     def test_a_pod_waits_for_the_config_map_it_needs(self, api: Api, kubectl: Kubectl, namespace: str) -> None:
         container = {"envFrom": [{"configMapRef": {"name": "late"}}]}
         kubectl.apply(job('test "$COLOUR" = red', container=container), namespace=namespace)
-        pod = api.until(jobs(namespace), lambda item: item and item["status"].get("active"))
+        api.until(jobs(namespace), lambda item: item["status"].get("active"))
         (pod,) = pods_of(api, namespace)
         path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}"
         api.until(path, lambda item: "CreateContainerConfigError" in json.dumps(item))
@@ -128,7 +139,6 @@ class TestPods:
 
         failed = api.until(jobs(namespace), has("Failed"))
 
-        assert failed is not None
         assert {each["reason"] for each in failed["status"]["conditions"]} == {"PodFailurePolicy"}
         assert len(pods_of(api, namespace)) == 1
 
@@ -155,11 +165,10 @@ class TestPods:
         node.kill_pod(namespace, name, disrupted=True)
 
         killed = api.until(
-            f"/api/v1/namespaces/{namespace}/pods/{name}", lambda item: item and item["status"]["phase"] == "Failed"
+            f"/api/v1/namespaces/{namespace}/pods/{name}", lambda item: item["status"]["phase"] == "Failed"
         )
-        assert killed is not None
         assert killed["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
-        api.until(jobs(namespace), has("Complete"), within_seconds=60)
+        api.until(jobs(namespace), has("Complete"), seconds=60)
 
     def test_deletion_ends_the_process_gently(
         self, api: Api, kubectl: Kubectl, node: ProcessKubelet, namespace: str
@@ -171,7 +180,7 @@ class TestPods:
 
         kubectl("delete", "job", "work", f"--namespace={namespace}", "--wait=false")
 
-        api.until(f"/api/v1/namespaces/{namespace}/pods/{name}", lambda item: item is None)
+        api.until_gone(f"/api/v1/namespaces/{namespace}/pods/{name}")
         assert node.log_of(namespace, name) == "begun\nasked\n"
         assert node.running(namespace) == []
 
@@ -184,7 +193,7 @@ class TestPods:
 
         kubectl("delete", "job", "work", f"--namespace={namespace}", "--wait=false")
 
-        api.until(f"/api/v1/namespaces/{namespace}/pods/{name}", lambda item: item is None)
+        api.until_gone(f"/api/v1/namespaces/{namespace}/pods/{name}")
         assert node.running(namespace) == []
 
     def test_a_job_is_made_of_a_cron_job(self, api: Api, kubectl: Kubectl, namespace: str) -> None:
@@ -199,7 +208,7 @@ class TestPods:
         kubectl.apply(cron_job("* * * * *"), namespace=namespace)
 
         path = f"/apis/batch/v1/namespaces/{namespace}/cronjobs/nightly"
-        api.until(path, lambda item: item and item["status"].get("lastSuccessfulTime"), within_seconds=100)
+        api.until(path, lambda item: item["status"].get("lastSuccessfulTime"), seconds=100)
 
 
 def cron_job(schedule: str) -> Object:
@@ -216,12 +225,12 @@ class TestControlPlane:
 
         api.delete(f"{path}/owner")
 
-        api.until(f"{path}/owned", lambda item: item is None)
+        api.until_gone(f"{path}/owned")
 
     def test_a_deleted_namespace_goes(self, api: Api, namespace: str) -> None:
         api.delete(f"/api/v1/namespaces/{namespace}")
 
-        api.until(f"/api/v1/namespaces/{namespace}", lambda item: item is None)
+        api.until_gone(f"/api/v1/namespaces/{namespace}")
 
     def test_a_service_account_may_do_what_it_was_given(
         self, own_control_plane: ControlPlane, kubectl: Kubectl, namespace: str
@@ -269,7 +278,7 @@ class TestControlPlane:
         with pytest.raises(httpx2.TransportError):
             api.get(jobs(namespace))
         own_control_plane.start_api_server()
-        api.until(jobs(namespace), has("Complete"), within_seconds=60)
+        api.until(jobs(namespace), has("Complete"), seconds=60)
 
     def test_nothing_outlives_a_test_run_that_was_killed(self, own_control_plane: ControlPlane, tmp_path: Path) -> None:
         """A second control plane beside the first, in a process that is killed once it runs."""

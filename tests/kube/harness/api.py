@@ -90,26 +90,36 @@ class Api:
                     raise Gone(event["object"].get("message"))
                 yield event["type"], event["object"]
 
-    def until(
-        self, path: str, condition: Callable[[Object | None], object], within_seconds: float = 30
-    ) -> Object | None:
-        """Wait for what is to be true of an object, which is None when it is not there; give the object."""
+    def until(self, path: str, condition: Callable[[Object], object], seconds: float = 30) -> Object:
+        """Wait until an object is there and a condition holds for it; give the object."""
+        seen = self._wait(path, lambda item: item is not None and condition(item), seconds)
+        assert seen is not None
+        return seen
+
+    def until_gone(self, path: str, seconds: float = 30) -> None:
+        self._wait(path, lambda item: item is None, seconds)
+
+    def _wait(self, path: str, condition: Callable[[Object | None], object], seconds: float) -> Object | None:
+        deadline = time.monotonic() + seconds
+        seen: Object | None = None
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                for seen in self._states(path, max(1, min(_WATCH_SECONDS, round(left)))):
+                    if condition(seen):
+                        return seen
+            except (httpx2.TransportError, Gone):  # the API server may be away for a while
+                time.sleep(_RETRY_SECONDS)
+        raise AssertionError(f"{path} did not become what was waited for in {seconds} s: {json.dumps(seen)}")
+
+    def _states(self, path: str, seconds: int) -> Iterator[Object | None]:
+        """What an object is now, and what it becomes."""
         collection, _, name = path.rpartition("/")
         selector = f"metadata.name={name}"
-        deadline = time.monotonic() + within_seconds
-        seen: Object | None = None
-        while time.monotonic() < deadline:
-            listed = self.get(collection, fieldSelector=selector)
-            seen = next(iter(listed["items"]), None)
-            if condition(seen):
-                return seen
-            seconds = max(1, min(_WATCH_SECONDS, round(deadline - time.monotonic())))
-            version = listed["metadata"]["resourceVersion"]
-            for kind, item in self.watch(collection, version, fieldSelector=selector, timeoutSeconds=seconds):
-                seen = None if kind == "DELETED" else item
-                if condition(seen):
-                    return seen
-        raise AssertionError(f"{path} did not become what was waited for within {within_seconds} s: {json.dumps(seen)}")
+        listed = self.get(collection, fieldSelector=selector)
+        yield next(iter(listed["items"]), None)
+        version = listed["metadata"]["resourceVersion"]
+        for kind, item in self.watch(collection, version, fieldSelector=selector, timeoutSeconds=seconds):
+            yield None if kind == "DELETED" else item
 
     def insist(self, unless: threading.Event, *call: Any) -> Object | None:
         """Ask until there is an answer; None when there is no such object any more, or the event was set."""
