@@ -12,7 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ragindex_core.reconcile.observed import Workers
+from ragindex_core.object.resource import RagIndex
+from ragindex_core.reconcile.observed import Crew, Timetable, Workers
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +27,23 @@ class LocalWorkforce:
     def __init__(self) -> None:
         self._workers: dict[str, Workers] = {}
 
-    def current(self, uid: str) -> Workers | None:
-        return self._workers.get(uid)
+    def look(self, wanted: RagIndex) -> Crew:
+        return Crew(self._workers.get(wanted.metadata.uid))
 
-    def ensure(self, uid: str, workers: Workers) -> None:
-        self._workers[uid] = workers
+    def ensure(self, wanted: RagIndex, workers: Workers) -> None:
+        self._workers[wanted.metadata.uid] = workers
 
-    def stop(self, uid: str) -> None:
-        self._workers.pop(uid, None)
+    def list_sources(self, wanted: RagIndex, run: str) -> None:
+        """The worker takes every run by itself."""
+
+    def keep(self, wanted: RagIndex, timetable: Timetable) -> None:
+        """Nobody asks: the reconciler itself keeps the schedules."""
+
+    def drop_timetable(self, wanted: RagIndex) -> None:
+        """There is none."""
+
+    def stop(self, wanted: RagIndex) -> None:
+        self._workers.pop(wanted.metadata.uid, None)
 
 
 class WorkerProcess:

@@ -21,6 +21,7 @@ class Capabilities:
     reranking: frozenset[RerankProvider] = field(default_factory=frozenset)
     sources: frozenset[str] = frozenset({"directory", "uploads"})
     guardrails: bool = False
+    databases: frozenset[str] | None = None  # None: whatever it is called, it is the one there is
 
 
 def refusals(spec: RagIndexSpec, capabilities: Capabilities) -> tuple[FieldProblem, ...]:
@@ -29,6 +30,8 @@ def refusals(spec: RagIndexSpec, capabilities: Capabilities) -> tuple[FieldProbl
 
 
 def _refusals(spec: RagIndexSpec, can: Capabilities) -> Iterator[FieldProblem]:
+    if can.databases is not None and spec.database_ref.name not in can.databases:
+        yield _refusal("spec.databaseRef.name", spec.database_ref.name, can.databases)
     if spec.embedding.provider not in can.embedding:
         yield _refusal("spec.embedding.provider", spec.embedding.provider, can.embedding)
     for position, source in enumerate(spec.sources):

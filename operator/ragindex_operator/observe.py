@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from ragindex_core.errors import FieldProblem, Unavailable
 from ragindex_core.object.reasons import Outcome, RequestName
@@ -15,6 +15,7 @@ from ragindex_core.reconcile.observed import (
     DocumentCounts,
     Handled,
     IndexRow,
+    MirroredSource,
     Observed,
     Request,
     Revision,
@@ -25,22 +26,24 @@ from ragindex_core.reconcile.observed import (
     ShrunkSource,
     VectorIndex,
     VectorIndexState,
-    Workers,
 )
-from ragindex_db import budgets, indexes, installations, migrate, queue, requests, revisions, room, runs, search
+from ragindex_db import (
+    budgets,
+    config_maps,
+    indexes,
+    installations,
+    migrate,
+    queue,
+    requests,
+    revisions,
+    room,
+    runs,
+    search,
+)
 from ragindex_db.engine import Connection, Database
 from ragindex_db.revisions import RevisionRow
 from ragindex_db.runs import SyncRun
-
-
-class Workforce(Protocol):
-    """Who drains the queues: Jobs in a cluster, a process beside this one on a laptop."""
-
-    def current(self, uid: str) -> Workers | None: ...
-
-    def ensure(self, uid: str, workers: Workers) -> None: ...
-
-    def stop(self, uid: str) -> None: ...
+from ragindex_operator.outside import Originals, Workforce, mirrored_sources
 
 
 def observe(
@@ -48,18 +51,44 @@ def observe(
     installation: str,
     wanted: RagIndex,
     workforce: Workforce,
+    originals: Originals | None = None,
     refusals: Sequence[FieldProblem] = (),
 ) -> Observed:
     """``refusals`` are what the installation lacks or its owner forbids of the spec."""
-    workers = workforce.current(wanted.metadata.uid)
+    crew = workforce.look(wanted)
+    versions = _versions(wanted, originals)
     try:
         with database.begin() as connection:
-            return replace(_observe(connection, installation, wanted, workers), refusals=tuple(refusals))
+            found = _observe(connection, installation, wanted, versions)
     except Unavailable as error:
-        return Observed(database=DatabaseState(reachable=False, writable=False, message=str(error)), workers=workers)
+        return Observed(database=DatabaseState(reachable=False, writable=False, message=str(error)), crew=crew)
+    return replace(found, crew=crew, refusals=tuple(refusals))
 
 
-def _observe(connection: Connection, installation: str, wanted: RagIndex, workers: Workers | None) -> Observed:
+def _versions(wanted: RagIndex, originals: Originals | None) -> dict[str, str | None]:
+    """Of what is to be copied, by source: as it is there, None for what does not exist."""
+    if originals is None or wanted.deleting:
+        return {}
+    found: dict[str, str | None] = {}
+    for source in mirrored_sources(wanted):
+        assert source.config_map is not None
+        original = originals.read(wanted, source.config_map.name)
+        found[source.name] = original.version if original is not None else None
+    return found
+
+
+def _mirrored(there: Mapping[str, str | None], copies: Mapping[str, str | None]) -> tuple[MirroredSource, ...]:
+    return tuple(
+        MirroredSource(
+            source, version, copied=source in copies and copies[source] == version, version=copies.get(source)
+        )
+        for source, version in there.items()
+    )
+
+
+def _observe(
+    connection: Connection, installation: str, wanted: RagIndex, versions: Mapping[str, str | None]
+) -> Observed:
     row = indexes.by_uid(connection, wanted.metadata.uid)
     server, pgvector = migrate.server_versions(connection)
     if row is None:
@@ -67,7 +96,7 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
         mine = (wanted.metadata.namespace, wanted.metadata.name)
         return Observed(
             database=DatabaseState(server_version=server, pgvector_version=pgvector),
-            workers=workers,
+            mirrored=_mirrored(versions, {}),
             adoptable=frozenset(r.uid for r in retained if (r.namespace, r.name) == mine),
         )
     kept = revisions.list_kept(connection, row.id)
@@ -87,6 +116,7 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
         index=IndexRow(
             generation=row.generation,
             database=row.spec.get("databaseRef", {}).get("name", "default"),
+            inputs=row.inputs,
             serving=numbers.get(row.serving_revision_id) if row.serving_revision_id else None,
             held_key=row.held_revision_key,
             retained=row.retained_at is not None,
@@ -97,7 +127,7 @@ def _observe(connection: Connection, installation: str, wanted: RagIndex, worker
             Request(RequestName.named(request.name), request.value) for request in requests.waiting(connection, row.id)
         ),
         handled=_handled(connection, row.id, wanted),
-        workers=workers,
+        mirrored=_mirrored(versions, config_maps.versions(connection, row.id)) if versions else (),
         provider_trouble=queue.embedding_trouble(
             connection, [r.id for r in kept if r.state in (RevisionState.BUILDING, RevisionState.ACTIVE)]
         ),

@@ -15,26 +15,38 @@ from functools import partial, singledispatchmethod
 from typing import Any, cast
 
 from ragindex_core.analysis import ANALYSER_VERSION
-from ragindex_core.errors import NotFound
+from ragindex_core.errors import NotFound, Unavailable
 from ragindex_core.object.resource import RagIndex, knowledge_base_id
 from ragindex_core.object.revision import complete
 from ragindex_core.object.spec import EmbeddingProvider
 from ragindex_core.reconcile import actions as act
 from ragindex_core.reconcile import estimate
 from ragindex_core.reconcile.observed import Workers
-from ragindex_db import indexes, queue, requests, revisions, runs, search, signals
+from ragindex_db import config_maps, indexes, queue, requests, revisions, runs, search, signals
 from ragindex_db.data_tables import RevisionTables
 from ragindex_db.engine import Connection, Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.revisions import RevisionRow
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
-from ragindex_operator.observe import Workforce
+from ragindex_operator.outside import Originals, Workforce
 
 log = logging.getLogger(__name__)
 
 #: What has its effect outside the catalogue.
-_ELSEWHERE = (act.EnsureWorkers, act.StopWorkers, act.BuildVectorIndex, act.DropVectorIndex, act.ReleaseObject)
+_ELSEWHERE = (
+    act.EnsureWorkers,
+    act.ListSources,
+    act.KeepTimetable,
+    act.DropTimetable,
+    act.StopWorkers,
+    act.MirrorSource,
+    act.BuildVectorIndex,
+    act.DropVectorIndex,
+    act.ReleaseObject,
+)
+#: What ends something, and so never waits for the database.
+_LETTING_GO = (act.DropTimetable, act.StopWorkers, act.ReleaseObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +60,26 @@ class Performer:
     workforce: Workforce
     builds: Builds
     release: Callable[[], None]
+    originals: Originals | None = None
 
     def perform(self, action: act.Action, answers: Sequence[act.AnswerRequest] = ()) -> bool:
         """The action with the answers to those who asked for it; True when the object was let go by it."""
         log.info("performing", extra={"action": type(action).__name__, "index": self.wanted.path})
         if isinstance(action, _ELSEWHERE):
-            self.fence.check(self.database)
+            self._look_at_epoch(action)
             self._begin(action)
         else:
             with self.fence.begin(self.database) as connection:
                 for part in (action, *answers):
                     self._do(part, connection)
         return isinstance(action, act.ReleaseObject)
+
+    def _look_at_epoch(self, action: act.Action) -> None:
+        try:
+            self.fence.check(self.database)
+        except Unavailable:
+            if not isinstance(action, _LETTING_GO):
+                raise
 
     @staticmethod
     def goes_on_by_itself(action: act.Action) -> bool:
@@ -90,6 +110,7 @@ class Performer:
             knowledge_base_id=knowledge_base_id(meta.uid),
             base_path=self.base_path,
             suspended=self.wanted.spec.suspend,
+            inputs=action.inputs,
         )
         signals.send(connection, "worker")
 
@@ -98,7 +119,7 @@ class Performer:
         retained = indexes.by_uid(connection, action.from_uid)
         if retained is not None and retained.retained_at is not None:
             indexes.adopt(connection, retained, self.wanted.metadata.uid)
-        self._register(act.RegisterIndex(action.generation), connection)
+        self._register(act.RegisterIndex(action.generation, action.inputs), connection)
 
     @_do.register
     def _create_revision(self, action: act.CreateRevision, connection: Connection) -> None:
@@ -162,11 +183,36 @@ class Performer:
     @_begin.register
     def _ensure_workers(self, action: act.EnsureWorkers) -> None:
         workers = Workers(revisions=action.revisions, parallelism=action.parallelism)
-        self.workforce.ensure(self.wanted.metadata.uid, workers)
+        self.workforce.ensure(self.wanted, workers)
+
+    @_begin.register
+    def _list_sources(self, action: act.ListSources) -> None:
+        self.workforce.list_sources(self.wanted, action.run)
+
+    @_begin.register
+    def _keep_timetable(self, action: act.KeepTimetable) -> None:
+        self.workforce.keep(self.wanted, action.timetable)
+
+    @_begin.register
+    def _drop_timetable(self, _action: act.DropTimetable) -> None:
+        self.workforce.drop_timetable(self.wanted)
+
+    @_begin.register
+    def _mirror(self, action: act.MirrorSource) -> None:
+        """Read before the transaction begins: it must not wait for somebody else's answer."""
+        assert self.originals is not None
+        named = next(source for source in self.wanted.spec.sources if source.name == action.source)
+        assert named.config_map is not None
+        name = named.config_map.name
+        original = self.originals.read(self.wanted, name)
+        with self.fence.begin(self.database) as connection:
+            row = self._row(connection)
+            version, entries = (original.version, original.entries) if original is not None else (None, {})
+            config_maps.mirror(connection, row.id, action.source, name, version, entries)
 
     @_begin.register
     def _stop_workers(self, _action: act.StopWorkers) -> None:
-        self.workforce.stop(self.wanted.metadata.uid)
+        self.workforce.stop(self.wanted)
 
     @_begin.register
     def _build_index(self, action: act.BuildVectorIndex) -> None:
@@ -179,6 +225,7 @@ class Performer:
         self.fence.check(self.database)
         distance = self.wanted.spec.embedding.distance
         search.build_vector_index(self.database, tables, m=m, ef_construction=ef_construction, distance=distance)
+        self._say_that_it_ended()
 
     @_begin.register
     def _drop_index(self, action: act.DropVectorIndex) -> None:
@@ -189,6 +236,13 @@ class Performer:
     def _drop_left(self, tables: RevisionTables) -> None:
         self.fence.check(self.database)
         search.drop_vector_index(self.database, tables)
+        self._say_that_it_ended()
+
+    def _say_that_it_ended(self) -> None:
+        with self.database.begin() as connection:
+            row = indexes.by_uid(connection, self.wanted.metadata.uid)
+            if row is not None:
+                signals.send(connection, f"index:{row.id}")
 
     @_do.register
     def _serve(self, action: act.Serve, connection: Connection) -> None:

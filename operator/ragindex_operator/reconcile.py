@@ -20,7 +20,8 @@ from ragindex_db.engine import Database, DatabaseFull
 from ragindex_operator.builds import Builds
 from ragindex_operator.capabilities import Capabilities, refusals
 from ragindex_operator.fence import Fence
-from ragindex_operator.observe import Workforce, observe
+from ragindex_operator.observe import observe
+from ragindex_operator.outside import Originals, Workforce
 from ragindex_operator.perform import Performer, with_answers
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Reconciler:
     capabilities: Capabilities = field(default_factory=Capabilities)
     clock: Callable[[], datetime] = now_utc
     performer: type[Performer] = Performer
+    originals: Originals | None = None
+    rules: Callable[[RagIndex], Sequence[FieldProblem]] = lambda _wanted: ()
     _written: dict[str, tuple[RagIndexStatus, datetime]] = field(default_factory=dict)
 
     def reconcile(
@@ -70,6 +73,7 @@ class Reconciler:
             workforce=self.workforce,
             builds=self.builds,
             release=release,
+            originals=self.originals,
         )
         released = False
         for _ in range(_MOST_ROUNDS):
@@ -86,7 +90,9 @@ class Reconciler:
         status = status_of(wanted, observed, previous, now, self.limits)
         if faults:
             status = _with_faults(status, faults, previous, now)
-        if not released:
+        if released:
+            self._written.pop(wanted.metadata.uid, None)
+        else:
             try:
                 self._tell(wanted, observed, status, now)
             except DatabaseFull as error:
@@ -95,19 +101,19 @@ class Reconciler:
         return Outcome(observed, status, None if again is None else again - now)
 
     def _observe(self, wanted: RagIndex) -> Observed:
-        refused = refusals(wanted.spec, self.capabilities)
-        return observe(self.database, self.fence.installation, wanted, self.workforce, refused)
+        refused = (*refusals(wanted.spec, self.capabilities), *self.rules(wanted))
+        return observe(self.database, self.fence.installation, wanted, self.workforce, self.originals, refused)
 
     def _previous(self, wanted: RagIndex, now: datetime) -> RagIndexStatus | None:
-        """What was written last: remembered, or read once after a start."""
+        """What was written last: remembered, read once after a start, or as the object shows it."""
         uid = wanted.metadata.uid
         if uid not in self._written:
             try:
                 row = self.database.run(indexes.by_uid, uid)
             except Unavailable:
-                return None
+                return wanted.status
             if row is None or not row.status:
-                return None
+                return wanted.status
             self._written[uid] = (RagIndexStatus.model_validate(row.status), now)
         return self._written[uid][0]
 

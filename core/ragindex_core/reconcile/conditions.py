@@ -164,6 +164,10 @@ def _waiting_for_a_person(s: Situation) -> Finding | None:
     return None
 
 
+def _unfinished(s: Situation) -> bool:
+    return s.observed.runs.under_way or any(r.documents.unfinished or r.missing for r in s.fed)
+
+
 def _at_work(s: Situation) -> Finding | None:
     unfinished = any(revision.documents.unfinished or revision.missing for revision in s.fed)
     if s.index.spec.suspend:
@@ -203,7 +207,7 @@ def _degraded(s: Situation) -> Finding:
         return yes(waiting.reason, waiting.message)
     if s.observed.provider_trouble is not None:
         return yes(Reason.PROVIDER_UNAVAILABLE, s.observed.provider_trouble)
-    if s.observed.crew.trouble is not None:
+    if s.observed.crew.trouble is not None and _unfinished(s):
         return yes(Reason.JOB_FAILED, s.observed.crew.trouble)
     failed = s.serving.documents.failed if s.serving is not None else 0
     if failed:

@@ -95,10 +95,11 @@ def status_on_full_disk(status: RagIndexStatus, now: datetime) -> RagIndexStatus
 def worth_writing(
     written: RagIndexStatus | None, wanted: RagIndexStatus, written_at: datetime | None, now: datetime
 ) -> bool:
-    """An unchanged status is never written; one in which only counts moved, at most every 30 s."""
-    if written == wanted:
+    """An unchanged status is never written; one in which only counts moved, at most every 30 s. The size of the tables
+    moves by itself while PostgreSQL tidies up, and is written along with what else is."""
+    if written is not None and _without(_SIZE, written) == _without(_SIZE, wanted):
         return False
-    if written is None or written_at is None or _without_counts(written) != _without_counts(wanted):
+    if written is None or written_at is None or _without(_COUNTS, written) != _without(_COUNTS, wanted):
         return True
     return now - written_at >= COUNTS_EVERY
 
@@ -109,10 +110,13 @@ _COUNTS = frozenset(
 )
 
 
-def _without_counts(status: RagIndexStatus) -> Any:
+_SIZE = frozenset({"sizeBytes"})
+
+
+def _without(names: frozenset[str], status: RagIndexStatus) -> Any:
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: strip(item) for name, item in value.items() if name not in _COUNTS}
+            return {name: strip(item) for name, item in value.items() if name not in names}
         return [strip(item) for item in value] if isinstance(value, list) else value
 
     return strip(status.to_wire())

@@ -20,7 +20,7 @@ COMMANDS: tuple[tuple[str, tuple[click.Command, ...]], ...] = (
     ("Decide", (requests.promote, requests.rollback, requests.approve, requests.accept_shrink)),
     ("Clear away", (retained.retained, retained.purge)),
     ("Measure", (evaluating.evaluate,)),
-    ("Run the parts", (processes.migrate, processes.api, processes.worker)),
+    ("Run the parts", (processes.migrate, processes.api, processes.operator, processes.worker)),
     ("Other", (shells.completion, shells.version)),
 )
 

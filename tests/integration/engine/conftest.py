@@ -16,13 +16,14 @@ from ragindex_core.object.resource import RagIndex, parse
 from ragindex_core.object.sources import SourceSpec
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
-from ragindex_core.reconcile.observed import Observed, Workers
+from ragindex_core.reconcile.observed import Observed
 from ragindex_core.testing.embedder import HashEmbedder
 from ragindex_db import documents, indexes, queue, requests, revisions, runs
 from ragindex_db.documents import DocumentRow
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
 from ragindex_db.revisions import RevisionRow
+from ragindex_local.workforce import LocalWorkforce
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
@@ -32,20 +33,6 @@ from ragindex_worker.parsing.sandbox import Sandbox
 from ragindex_worker.pipeline import Pipeline
 from ragindex_worker.sync import SyncRunner
 from ragindex_worker.uploads import UploadsSource
-
-
-class Workforce:
-    def __init__(self) -> None:
-        self.workers: dict[str, Workers] = {}
-
-    def current(self, uid: str) -> Workers | None:
-        return self.workers.get(uid)
-
-    def ensure(self, uid: str, workers: Workers) -> None:
-        self.workers[uid] = workers
-
-    def stop(self, uid: str) -> None:
-        self.workers.pop(uid, None)
 
 
 class Embedders:
@@ -203,7 +190,7 @@ def engine(database: Database, tmp_path: Path) -> Iterator[Engine]:
     yield Engine(
         database=database,
         folder=tmp_path,
-        reconciler=Reconciler(database, Fence.raised(database, "test", "me"), Workforce(), builds),
+        reconciler=Reconciler(database, Fence.raised(database, "test", "me"), LocalWorkforce(), builds),
         embedders=Embedders(),
         scratch=scratch,
         built=built,

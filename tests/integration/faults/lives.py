@@ -29,13 +29,14 @@ from ragindex_core.object.sources import SourceSpec
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.ports import Embedder, Source
 from ragindex_core.reconcile import actions as act
-from ragindex_core.reconcile.observed import Workers
+from ragindex_core.reconcile.observed import Crew, Timetable, Workers
 from ragindex_core.reconcile.situation import Limits
 from ragindex_core.testing.embedder import HashEmbedder
 from ragindex_db import indexes, queue, requests, runs
 from ragindex_db.engine import Database, DatabaseSettings
 from ragindex_db.indexes import IndexRow
 from ragindex_db.revisions import RevisionRow
+from ragindex_local.workforce import LocalWorkforce
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.perform import Performer
@@ -143,22 +144,32 @@ class AtOnce(Builds):
         build()
 
 
-class Jobs:
+class Jobs(LocalWorkforce):
     """Workers outlive the operator that started them: they are kept in a file."""
 
     def __init__(self, file: Path) -> None:
+        super().__init__()
         self._file = file
 
-    def current(self, _uid: str) -> Workers | None:
+    def look(self, _wanted: RagIndex) -> Crew:
         if not self._file.exists():
-            return None
+            return Crew()
         numbers, parallelism = json.loads(self._file.read_text())
-        return Workers(frozenset(numbers), parallelism)
+        return Crew(Workers(frozenset(numbers), parallelism))
 
-    def ensure(self, _uid: str, workers: Workers) -> None:
+    def list_sources(self, _wanted: RagIndex, run: str) -> None:
+        self._file.with_suffix(".run").write_text(run)
+
+    def keep(self, _wanted: RagIndex, timetable: Timetable) -> None:
+        self._file.with_suffix(".timetable").write_text(repr(timetable))
+
+    def drop_timetable(self, _wanted: RagIndex) -> None:
+        self._file.with_suffix(".timetable").unlink(missing_ok=True)
+
+    def ensure(self, _wanted: RagIndex, workers: Workers) -> None:
         self._file.write_text(json.dumps([sorted(workers.revisions), workers.parallelism]))
 
-    def stop(self, _uid: str) -> None:
+    def stop(self, _wanted: RagIndex) -> None:
         self._file.unlink(missing_ok=True)
 
 

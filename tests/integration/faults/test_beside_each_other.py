@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.engine.conftest import Embedders, Engine, Workforce
+from tests.integration.engine.conftest import Embedders, Engine
 from tests.integration.faults.intact import check_intact
 from tests.integration.faults.world import eventually
 
@@ -22,6 +22,7 @@ from ragindex_core.ports import Fetched, Source, SourceObject
 from ragindex_db import queue, requests, runs, schema
 from ragindex_db.engine import Database
 from ragindex_db.indexes import IndexRow
+from ragindex_local.workforce import LocalWorkforce
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
@@ -50,7 +51,7 @@ def engine(database: Database, tmp_path: Path, clock: Clock) -> Iterator[Engine]
     (tmp_path / "scratch").mkdir()
     builds = Builds(lambda: None)
     fence = Fence.raised(database, "test", "me")
-    reconciler = Reconciler(database, fence, Workforce(), builds, clock=clock)
+    reconciler = Reconciler(database, fence, LocalWorkforce(), builds, clock=clock)
     yield Engine(database, tmp_path, reconciler, Embedders(), tmp_path / "scratch", threading.Event())
     builds.close()
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from tests.integration.api.library import serve
-from tests.integration.engine.conftest import Embedders, Engine, Workforce
+from tests.integration.engine.conftest import Embedders, Engine
 from tests.integration.faults.world import eventually
 
 from ragindex_core.reconcile.observed import VectorIndexState
@@ -21,6 +21,7 @@ from ragindex_core.reconcile.situation import Limits
 from ragindex_core.testing.embedder import HashEmbedder
 from ragindex_db.engine import Database
 from ragindex_db.search import IndexState, vector_index_state
+from ragindex_local.workforce import LocalWorkforce
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
@@ -34,7 +35,7 @@ def filled(database: Database, tmp_path: Path) -> Iterator[Engine]:
     """An index that is searched without a graph, and from now on should have one."""
     built = threading.Event()
     builds = Builds(built.set)
-    reconciler = Reconciler(database, Fence.raised(database, "test", "me"), Workforce(), builds)
+    reconciler = Reconciler(database, Fence.raised(database, "test", "me"), LocalWorkforce(), builds)
     engine = Engine(database, tmp_path, reconciler, Embedders(), tmp_path / "scratch", built)
     engine.scratch.mkdir()
     for n in range(_DOCUMENTS):

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.engine.conftest import Embedders, Engine, Workforce
+from tests.integration.engine.conftest import Embedders, Engine
 
 from ragindex_db import schema
 from ragindex_db.engine import Database
+from ragindex_local.workforce import LocalWorkforce
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
@@ -37,7 +38,7 @@ def engine(database: Database, tmp_path: Path) -> Iterator[Engine]:
     engine = Engine(
         database=database,
         folder=tmp_path,
-        reconciler=Reconciler(database, Fence.raised(database, "test", "me"), Workforce(), builds),
+        reconciler=Reconciler(database, Fence.raised(database, "test", "me"), LocalWorkforce(), builds),
         embedders=Embedders(),
         scratch=tmp_path / "scratch",
         built=threading.Event(),

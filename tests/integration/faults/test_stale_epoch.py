@@ -17,11 +17,13 @@ from ragindex_core.object.resource import RagIndex, parse
 from ragindex_core.object.revision import projection, revision_key
 from ragindex_core.ports import SourceObject
 from ragindex_core.reconcile import actions as act
+from ragindex_core.reconcile.observed import Timetable
 from ragindex_db import documents, indexes, schema
 from ragindex_db.documents import Listed
 from ragindex_db.engine import Database
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence, Fenced
+from ragindex_operator.outside import Original
 from ragindex_operator.perform import Performer
 from ragindex_operator.reconcile import Reconciler
 
@@ -31,7 +33,10 @@ DOCUMENT: dict[str, Any] = {
     "metadata": {"name": "notes"},
     "spec": {
         "embedding": {"provider": "OpenAI", "model": "words", "dimensions": 32},
-        "sources": [{"name": "files", "directory": {"path": "files"}}],
+        "sources": [
+            {"name": "files", "directory": {"path": "files"}},
+            {"name": "notes", "configMap": {"name": "notes"}},
+        ],
     },
 }
 FIRST, SECOND = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
@@ -41,6 +46,11 @@ def wanted(uid: str = FIRST, **metadata: Any) -> RagIndex:
     index = parse(DOCUMENT, "test")
     given = {"uid": uid, "generation": 1, **metadata}
     return index.model_copy(update={"metadata": index.metadata.model_copy(update=given)})
+
+
+class OneOriginal:
+    def read(self, _wanted: RagIndex, name: str) -> Original:
+        return Original("v1", {"a.md": name.encode()})
 
 
 @dataclass
@@ -65,6 +75,7 @@ class World:
             workforce=Jobs(self.outside / "workers"),
             builds=builds or AtOnce(lambda: None),
             release=(self.outside / "released").touch,
+            originals=OneOriginal(),
         ).perform(action)
 
     def state(self) -> dict[str, Any]:
@@ -97,7 +108,7 @@ _SPEC = wanted().spec
 _BUILT = projection(_SPEC)
 #: An order in which each has something to change, with what has to happen before it.
 EVERY_WAY_TO_WRITE: list[tuple[act.Action, Callable[[World], None], str]] = [
-    (act.RegisterIndex(1), nothing, FIRST),
+    (act.RegisterIndex(1, "inputs"), nothing, FIRST),
     (act.CreateRevision(revision_key(_SPEC), _BUILT), nothing, FIRST),
     (act.CreateTables(1), World.list_document, FIRST),
     (act.Enqueue(1), nothing, FIRST),
@@ -105,6 +116,10 @@ EVERY_WAY_TO_WRITE: list[tuple[act.Action, Callable[[World], None], str]] = [
     (act.Approve(1), nothing, FIRST),
     (act.AllowEmbedding(1), nothing, FIRST),
     (act.StartRun(act.Trigger.CREATED, "inputs"), nothing, FIRST),
+    (act.MirrorSource("notes"), nothing, FIRST),
+    (act.KeepTimetable(Timetable("0 4 * * *", "Etc/UTC")), nothing, FIRST),
+    (act.DropTimetable(), nothing, FIRST),
+    (act.ListSources("1"), nothing, FIRST),
     (act.EnsureWorkers(frozenset({1}), 2), nothing, FIRST),
     (act.StopWorkers(), nothing, FIRST),
     (act.RetryFailed(frozenset({1})), World.fail_document, FIRST),
@@ -122,7 +137,7 @@ EVERY_WAY_TO_WRITE: list[tuple[act.Action, Callable[[World], None], str]] = [
     (act.DropRevision(2), nothing, FIRST),
     (act.AnswerRequest(RequestName.SYNC, "one", Outcome.DONE), nothing, FIRST),
     (act.RetainIndex(), nothing, FIRST),
-    (act.AdoptIndex(FIRST, 1), nothing, SECOND),
+    (act.AdoptIndex(FIRST, 1, "inputs"), nothing, SECOND),
     (act.DropIndex(), nothing, SECOND),
     (act.ReleaseObject(), nothing, SECOND),
 ]
@@ -168,7 +183,7 @@ def test_an_index_build_whose_turn_comes_too_late_is_not_begun(world: World) -> 
 
 
 def test_a_former_holder_tells_no_status(world: World) -> None:
-    world.perform(act.RegisterIndex(1), world.present, FIRST)
+    world.perform(act.RegisterIndex(1, "inputs"), world.present, FIRST)
     before = world.state()
     paused = wanted(annotations={"ragindex.io/paused": "true"})
     builds = AtOnce(lambda: None)

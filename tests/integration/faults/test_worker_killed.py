@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.engine.conftest import Embedders, Engine, Workforce
+from tests.integration.engine.conftest import Embedders, Engine
 from tests.integration.faults.intact import check_intact
 
 from ragindex_db import schema
 from ragindex_db.engine import Database
+from ragindex_local.workforce import LocalWorkforce
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
@@ -43,7 +44,7 @@ def filled(database: Database, tmp_path: Path) -> Engine:
     engine = Engine(
         database=database,
         folder=tmp_path,
-        reconciler=Reconciler(database, Fence.raised(database, "test", "me"), Workforce(), Builds(lambda: None)),
+        reconciler=Reconciler(database, Fence.raised(database, "test", "me"), LocalWorkforce(), Builds(lambda: None)),
         embedders=Embedders(),
         scratch=tmp_path / "scratch",
         built=threading.Event(),

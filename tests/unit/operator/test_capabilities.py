@@ -46,3 +46,10 @@ def test_what_one_machine_cannot_do_is_refused_by_its_field(parts: dict[str, Any
 def test_another_installation_may_do_more() -> None:
     bedrock = spec(embedding={**LOCAL, "provider": "Bedrock", "model": "m"})
     assert refusals(bedrock, Capabilities(embedding=frozenset(EmbeddingProvider))) == ()
+
+
+def test_a_database_that_nobody_set_up_is_refused() -> None:
+    elsewhere = spec(databaseRef={"name": "archive"})
+    assert refusals(elsewhere, Capabilities()) == ()
+    (refusal,) = refusals(elsewhere, Capabilities(databases=frozenset({"default"})))
+    assert refusal.field == "spec.databaseRef.name"
