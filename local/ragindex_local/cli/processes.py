@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from ragindex_db.engine import Database
+    from ragindex_operator.cluster.settings import OperatorEnvironment
 
 _PORT = click.IntRange(0, 65535)
 _LOOK_SECONDS = 1.0
@@ -120,6 +121,42 @@ def api() -> None:
     with _settings_named():
         environment = ApiEnvironment()  # type: ignore[call-arg]  # filled from the environment
     run(environment)
+
+
+@command("operator")
+@click.option("--once", is_flag=True, help="Look at every object until nothing is left to do but to wait, and end.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done next, and change nothing.")
+@json_option
+def operator(once: bool, dry_run: bool, json_: bool) -> None:
+    """Run the operator alone: turn RagIndex objects of a cluster into tables, Jobs and CronJobs.
+
+    In a pod it is who its service account says; elsewhere it uses the kubeconfig of RAGINDEX_KUBECONFIG, or your own.
+    """
+    from ragindex_api import logging as json_logging
+    from ragindex_operator.cluster.main import run
+    from ragindex_operator.cluster.settings import OperatorEnvironment
+
+    with _settings_named():
+        environment = OperatorEnvironment()  # type: ignore[call-arg]  # filled from the environment
+    json_logging.configure(environment.log_level)
+    if dry_run:
+        _show_intentions(environment, json_=json_)
+    else:
+        run(environment, once=once)
+
+
+def _show_intentions(environment: OperatorEnvironment, *, json_: bool) -> None:
+    from ragindex_operator.cluster.main import connect
+    from ragindex_operator.cluster.once import intentions
+
+    found = list(intentions(environment, connect(environment)))
+    if json_:
+        as_json({"items": [{"index": i.index, "actions": i.actions, "problems": i.problems} for i in found]})
+        return
+    for each in found:
+        say(each.index)
+        for line in (*each.actions, *(f"problem: {problem}" for problem in each.problems)) or ("nothing to do",):
+            say(f"  {line}")
 
 
 @command("worker")
