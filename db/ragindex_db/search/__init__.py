@@ -14,6 +14,7 @@ from ragindex_db.search.vector_index import (
     drop_vector_index,
     has_unsealed_vectors,
     seal_vectors,
+    vector_index_bloat,
     vector_index_exists,
     vector_index_state,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "seal_vectors",
     "search",
     "search_further",
+    "vector_index_bloat",
     "vector_index_exists",
     "vector_index_state",
 ]

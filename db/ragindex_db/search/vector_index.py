@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 from sqlalchemy import Connection, Row
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.schema import CreateIndex, DropIndex
@@ -24,6 +27,9 @@ _BUILD_LOCK = 7_241_053_312
 #: Earlier versions write past a buffer when several processes build.
 _BUILDS_IN_PARALLEL = (0, 8, 2)
 _LEAST_MEMORY = 64 << 20
+#: An index of fewer is made of pages half empty, and nothing to be concerned about.
+_FEW_ROWS = 1000
+_NOTE = re.compile(r"built of ([0-9]{1,18}) rows in ([0-9]{1,18}) bytes")
 _OPERATOR_CLASSES = {Distance.COSINE: "cosine", Distance.L2: "l2", Distance.INNER_PRODUCT: "ip"}
 
 
@@ -61,11 +67,11 @@ def index_names(tables: RevisionTables) -> tuple[str, str]:
 
 _CLASS = sa.table(
     "pg_class",
-    *map(sa.column, ("oid", "relname", "relnamespace", "reloptions")),
+    *map(sa.column, ("oid", "relname", "relnamespace", "reloptions", "reltuples")),
     schema="pg_catalog",
 )
 _NAMESPACE = sa.table("pg_namespace", sa.column("oid"), sa.column("nspname"), schema="pg_catalog")
-_INDEX = sa.table("pg_index", sa.column("indexrelid"), sa.column("indisvalid"), schema="pg_catalog")
+_INDEX = sa.table("pg_index", *map(sa.column, ("indexrelid", "indrelid", "indisvalid")), schema="pg_catalog")
 _PROGRESS = sa.table(
     "pg_stat_progress_create_index",
     *map(sa.column, ("index_relid", "blocks_done", "blocks_total")),
@@ -80,6 +86,9 @@ _STATES = (
         _PROGRESS.c.index_relid.is_not(None).label("live"),
         sa.func.coalesce(_PROGRESS.c.blocks_done, 0).label("done"),
         sa.func.coalesce(_PROGRESS.c.blocks_total, 0).label("total"),
+        # The first is exact when the index is built or vacuumed; the second grows with the table, a crash clears it.
+        sa.func.greatest(_CLASS.c.reltuples, sa.func.pg_stat_get_live_tuples(_INDEX.c.indrelid)).label("rows"),
+        sa.func.obj_description(_CLASS.c.oid, "pg_class").label("note"),
     )
     .select_from(_CLASS)
     .join(_NAMESPACE, _NAMESPACE.c.oid == _CLASS.c.relnamespace)
@@ -114,6 +123,20 @@ def vector_index_state(connection: Connection, tables: RevisionTables) -> Vector
     )
 
 
+def vector_index_bloat(connection: Connection, tables: RevisionTables) -> float | None:
+    """How many times as large the index in use is as one of today's rows would be: 1.0 when it was just built.
+
+    Deletes and updates leave holes in it, which later rows may fill but which it never gives back. Counted by what the
+    server knows of itself as of the last vacuum, so it is told late rather than too high. None when there is no index,
+    or one so small, or so old, that nobody can tell.
+    """
+    row = next((row for row in _indexes(connection, tables) if row.valid), None)
+    built = _Built.read(row.note) if row is not None else None
+    if row is None or built is None or built.rows < _FEW_ROWS:
+        return None
+    return float(row.size * built.rows / (built.bytes * max(row.rows, 1)))
+
+
 def vector_index_exists(connection: Connection, tables: RevisionTables) -> bool:
     """Whether inserts have an index to maintain, be it valid or not."""
     return bool(_indexes(connection, tables))
@@ -132,16 +155,18 @@ def build_vector_index(
     m: int,
     ef_construction: int,
     distance: Distance = Distance.COSINE,
+    again: bool = False,
     most_memory_bytes: int = 1 << 30,
 ) -> None:
-    """Make sure that there is a valid index with these parameters, beside all traffic.
+    """Make sure that there is a valid index with these parameters, beside all traffic; ``again``: a new one, though
+    there be one already.
 
-    One with other parameters serves until then; what an abandoned build left is dropped first. Raises NotReady while
-    another build runs in this database.
+    The one there is serves until then; what an abandoned build left is dropped first. Raises NotReady while another
+    build runs in this database.
     """
     with _only_builder(database) as connection:
         current = vector_index_state(connection, tables)
-        if (current.state, current.m, current.ef_construction) == (IndexState.VALID, m, ef_construction):
+        if not again and (current.state, current.m, current.ef_construction) == (IndexState.VALID, m, ef_construction):
             return
         there = _indexes(connection, tables)
         if any(row.live and not row.valid for row in there):
@@ -153,6 +178,7 @@ def build_vector_index(
         _size_memory(connection, tables, m, most_memory_bytes)
         index = _index(tables, free, m=m, ef_construction=ef_construction, distance=distance)
         connection.execute(CreateIndex(index, if_not_exists=True))
+        _note_size(connection, tables, free)
         _drop(connection, tables, serving[:1])
 
 
@@ -202,6 +228,32 @@ def _index(
 def _drop(connection: Connection, tables: RevisionTables, names: Sequence[str]) -> None:
     for name in names:
         connection.execute(DropIndex(_index(tables, name, m=16, ef_construction=64), if_exists=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """What an index was when it was built; written on the index itself, and gone with it."""
+
+    rows: int
+    bytes: int
+
+    @classmethod
+    def read(cls, note: str | None) -> _Built | None:
+        found = _NOTE.fullmatch(note or "")
+        return None if found is None else cls(rows=int(found[1]), bytes=int(found[2]))
+
+    def __str__(self) -> str:
+        return f"built of {self.rows} rows in {self.bytes} bytes"
+
+
+def _note_size(connection: Connection, tables: RevisionTables, name: str) -> None:
+    row = next(row for row in _indexes(connection, tables) if row.name == name)
+    statement = sql.SQL("COMMENT ON INDEX {index} IS {note}").format(
+        index=sql.Identifier(tables.vector.schema or "", name), note=sql.Literal(str(_Built(int(row.rows), row.size)))
+    )
+    driver = connection.connection.dbapi_connection  # it is detached, and no pool's any more
+    assert isinstance(driver, psycopg.Connection)
+    driver.execute(statement)
 
 
 def _size_memory(connection: Connection, tables: RevisionTables, m: int, most: int) -> None:

@@ -20,6 +20,7 @@ from ragindex_db.search import (
     build_vector_index,
     can_be_indexed,
     drop_vector_index,
+    vector_index_bloat,
     vector_index_exists,
     vector_index_state,
 )
@@ -31,8 +32,8 @@ def state(corpus: Any) -> VectorIndex:
     return found
 
 
-def build(corpus: Any, m: int = 16) -> None:
-    build_vector_index(corpus.database, corpus.tables, m=m, ef_construction=64)
+def build(corpus: Any, m: int = 16, *, again: bool = False) -> None:
+    build_vector_index(corpus.database, corpus.tables, m=m, ef_construction=64, again=again)
 
 
 def names(corpus: Any) -> set[str]:
@@ -63,12 +64,12 @@ def test_other_parameters_replace_the_index_and_the_same_do_nothing(corpus: Any)
 
 
 @contextmanager
-def build_under_way(corpus: Any, m: int = 16) -> Iterator[Future[None]]:
+def build_under_way(corpus: Any, m: int = 16, *, again: bool = False) -> Iterator[Future[None]]:
     """A build that waits at its last step, for a transaction that could still see the table without the index."""
     with ThreadPoolExecutor(1) as threads, corpus.database.engine.connect() as old:
         old.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         old.execute(sa.select(sa.func.count()).select_from(corpus.tables.vector))
-        future = threads.submit(build, corpus, m)
+        future = threads.submit(build, corpus, m, again=again)
         until(lambda: bool(backends(corpus)))
         yield future
 
@@ -168,3 +169,92 @@ def test_vectors_lie_in_their_rows(database: Database, element_type: str) -> Non
         connection.execute(sa.insert(tables.vector), values)
         beside = sa.text("SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE relname = 'vector_7'")
         assert connection.execute(beside).scalar_one() == 0
+
+
+ROWS = 3000
+
+
+def insert_rows(corpus: Any, first: int, number: int) -> None:
+    """Rows of the vector table alone, with vectors of their own."""
+    statement = sa.text(
+        "INSERT INTO ragindex_data.vector_1 (chunk_id, document_id, sealed, embedding) SELECT n, n, true,"
+        " (SELECT array_agg(sin(n * 7 + d * d)) FROM generate_series(1, :dimensions) d)::real[]::halfvec"
+        " FROM generate_series(CAST(:first AS bigint), :last) n"
+    )
+    bound = {"dimensions": corpus.tables.dimensions, "first": first, "last": first + number - 1}
+    with corpus.database.begin() as connection:
+        connection.execute(statement, bound)
+
+
+def delete_rows(corpus: Any, first: int, number: int) -> None:
+    vector = corpus.tables.vector
+    with corpus.database.begin() as connection:
+        connection.execute(sa.delete(vector).where(vector.c.chunk_id.between(first, first + number - 1)))
+    with corpus.database.autocommit() as connection:
+        connection.execute(sa.text("VACUUM ragindex_data.vector_1"))
+
+
+def bloat(corpus: Any) -> float:
+    found = corpus.database.run(vector_index_bloat, corpus.tables)
+    assert isinstance(found, float)
+    return found
+
+
+def test_bloat_grows_with_what_is_deleted_and_goes_with_a_new_build(corpus: Any) -> None:
+    insert_rows(corpus, 1, ROWS)
+    build(corpus)
+    assert bloat(corpus) == pytest.approx(1.0, abs=0.01)
+    delete_rows(corpus, 1, ROWS * 2 // 3)
+    assert bloat(corpus) == pytest.approx(3.0, abs=0.2)
+    build(corpus)
+    assert bloat(corpus) > 2.0, "there is one with these parameters"
+    build(corpus, again=True)
+    assert bloat(corpus) == pytest.approx(1.0, abs=0.01)
+    assert len(names(corpus)) == 1
+
+
+def test_rows_that_are_added_are_no_bloat_and_fill_the_holes(corpus: Any) -> None:
+    insert_rows(corpus, 1, ROWS)
+    build(corpus)
+    insert_rows(corpus, ROWS + 1, ROWS)
+    corpus.analyse()
+    assert bloat(corpus) == pytest.approx(1.0, abs=0.2)
+    delete_rows(corpus, 1, ROWS)
+    assert bloat(corpus) > 1.8
+    insert_rows(corpus, 2 * ROWS + 1, ROWS)
+    corpus.analyse()
+    assert bloat(corpus) == pytest.approx(1.0, abs=0.2)
+
+
+def test_of_no_index_or_a_small_one_nobody_tells_the_bloat(corpus: Any) -> None:
+    assert corpus.database.run(vector_index_bloat, corpus.tables) is None
+    corpus.fill(2, 5)
+    build(corpus)
+    assert corpus.database.run(vector_index_bloat, corpus.tables) is None
+
+
+def test_the_live_index_serves_until_the_same_is_built_again(corpus: Any) -> None:
+    corpus.fill(2, 5)
+    build(corpus)
+    before = names(corpus)
+    with build_under_way(corpus, again=True) as future:
+        assert state(corpus).state is IndexState.VALID
+        assert names(corpus) > before
+        with pytest.raises(NotReady, match="another index"):
+            build(corpus, again=True)
+    future.result(timeout=30)
+    assert state(corpus).state is IndexState.VALID
+    assert len(names(corpus)) == 1
+    assert names(corpus) != before
+
+
+def test_what_a_second_build_left_is_told_of_and_dropped(corpus: Any) -> None:
+    corpus.fill(2, 5)
+    build(corpus)
+    before = names(corpus)
+    with build_under_way(corpus, again=True) as future:
+        cancel(corpus)
+        future.exception(timeout=30)
+    assert state(corpus).state is IndexState.ABANDONED
+    drop_vector_index(corpus.database, corpus.tables)
+    assert (state(corpus).state, names(corpus)) == (IndexState.VALID, before)
