@@ -75,6 +75,11 @@ class WorkerOptions:
     drain: bool = False
     until_stdin_closes: bool = False
 
+    @property
+    def in_a_job(self) -> bool:
+        """Whether it is to come to an end by itself."""
+        return self.drain or self.part is Part.LISTING
+
 
 def run(options: WorkerOptions) -> bool:
     """False when it was stopped before all was done. Raises Misconfigured for what trying again cannot mend, and
@@ -103,10 +108,10 @@ def _run(options: WorkerOptions, environment: WorkerEnvironment, database: Datab
     if options.index is not None:
         start = Steps()
         stop.calls(start.stop)
-        index = _find(database, environment.installation, options.index, start)
+        index = _find(database, options, environment.installation, start)
         if start.stopping():
             return False
-        if index is None or not _wanted(index):
+        if index is None:
             return True
     if options.part is Part.LISTING:
         assert index is not None
@@ -135,7 +140,7 @@ def _work(
     )
     worker = Worker(database, embedders, source_of, settings)
     # One that is to end also hears of what others finish: it may have been the last that it waited for.
-    heard = (*_WORK, f"index:{index.id}") if index is not None and options.drain else _WORK
+    heard = (*_WORK, f"index:{index.id}") if index is not None and options.in_a_job else _WORK
 
     def on_signal(topic: str) -> None:
         if topic.startswith(heard):
@@ -193,15 +198,18 @@ def _log(environment: WorkerEnvironment) -> None:
     json_logging.configure(environment.log_level, file=environment.log_file)
 
 
-def _find(database: Database, installation: str, index: str, steps: Steps) -> IndexRow | None:
-    """None when it is not in the catalogue: the object was deleted meanwhile. Waits a while for the database."""
-    namespace, _, name = index.rpartition("/")
+def _find(database: Database, options: WorkerOptions, installation: str, steps: Steps) -> IndexRow | None:
+    """None when there is nothing to do for it in a Job. Waits a while for the database."""
+    assert options.index is not None
+    namespace, _, name = options.index.rpartition("/")
     pauses = iter(_PAUSES_AT_START)
     while not steps.stopping():
         try:
-            return database.run(indexes.find, installation, namespace or "default", name)
+            index = database.run(indexes.find, installation, namespace or "default", name)
         except NotFound:
-            log.info("there is no such index any more", extra={"index": index})
+            if not options.in_a_job:
+                raise
+            log.info("there is no such index any more", extra={"index": options.index})
             return None
         except Unavailable as error:
             pause = next(pauses, None)
@@ -209,13 +217,12 @@ def _find(database: Database, installation: str, index: str, steps: Steps) -> In
                 raise
             log.warning("waiting for the database", extra={"why": str(error)})
             steps.wait(pause)
+        else:
+            if options.in_a_job and index.suspended:
+                log.info("the index is suspended", extra={"index": options.index})
+                return None
+            return index
     return None
-
-
-def _wanted(index: IndexRow) -> bool:
-    if index.suspended:
-        log.info("the index is suspended", extra={"index": index.full_name})
-    return not index.suspended
 
 
 def source_of(index: IndexRow, source: SourceSpec) -> Source:

@@ -71,10 +71,10 @@ class ConfigMapSource:
     def _check(self, connection: Connection) -> None:
         """A ConfigMap that is gone, or not read yet, is trouble of the source: none of its documents is gone by it."""
         found = config_maps.mirrored(connection, self._index_id, self._source)
+        if found is not None and found.version is None:
+            raise self._unavailable(found.message or "it does not exist")
         if found is None or found.name != self._name:
             raise self._unavailable("the operator has not read it yet")
-        if found.version is None:
-            raise self._unavailable(found.message or "it does not exist")
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"ConfigMap {self._name} in namespace {self._namespace}: {why}")

@@ -6,6 +6,7 @@ Nothing is removed on the word of a listing that broke off or shrank too far; a 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,8 @@ from ragindex_worker.opening import OpenSource
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+#: Seconds: also while nothing is found that changed, the run's lease is renewed.
+_LONGEST_SILENCE = 25.0
 
 
 class SourceState:
@@ -154,12 +157,13 @@ class SyncRunner:
     ) -> list[int]:
         """Queue what is new or changed, batch by batch; the ids of the documents that were not listed."""
         batch, gone = _Batch(), list[int]()
+        written = time.monotonic()
         known = documents.known(self._database, index.id, spec.name)
         for change in diff(_counted(known, counts), source.list()):
             self._sort(change, source, spec, ingestion, batch, gone, counts)
-            if len(batch) >= _BATCH:
+            if len(batch) >= _BATCH or time.monotonic() - written > _LONGEST_SILENCE:
                 self._write(run, index, spec, batch, progress)
-                batch = _Batch()
+                batch, written = _Batch(), time.monotonic()
             if self._stopping():
                 return []
         self._write(run, index, spec, batch, progress)

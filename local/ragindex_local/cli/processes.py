@@ -172,12 +172,13 @@ def worker(list_: bool, embed: bool, drain: bool, index: str | None, until_stdin
     if list_ and (embed or drain or index is None):
         raise click.UsageError("--list goes with --index, and without --embed and --drain")
     part = Part.LISTING if list_ else Part.EMBEDDING if embed else Part.ALL
+    options = WorkerOptions(index=index, part=part, drain=drain, until_stdin_closes=until_stdin_closes)
     try:
         with _settings_named():
-            done = run(WorkerOptions(index=index, part=part, drain=drain, until_stdin_closes=until_stdin_closes))
+            done = run(options)
     except Misconfigured as error:
         raise Unmendable(error) from error
-    if not done and (list_ or drain):
+    if not done and options.in_a_job:
         sys.exit(ExitCode.STOPPED)
 
 

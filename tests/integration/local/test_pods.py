@@ -31,6 +31,7 @@ from ragindex_core.object.revision import inputs_key
 from ragindex_db import config_maps, indexes, schema, search
 from ragindex_db.engine import Database, DatabaseSettings
 from ragindex_local import worker_process
+from ragindex_local.worker_process import WorkerOptions
 from ragindex_operator.capabilities import Capabilities
 from ragindex_providers.testing.openai_server import FakeOpenAIServer, Fault
 from ragindex_worker.steps import Steps
@@ -297,7 +298,7 @@ class TestDatabaseAway:
         nowhere = Database(DatabaseSettings(url=pods.url.rpartition("/")[0] + "/nowhere"))
         monkeypatch.setattr(worker_process, "_PAUSES_AT_START", (0.01, 0.01))
         with pytest.raises(Unavailable):
-            worker_process._find(nowhere, "test", "default/notes", Steps())
+            worker_process._find(nowhere, WorkerOptions(index="default/notes", drain=True), "test", Steps())
         nowhere.close()
 
 
