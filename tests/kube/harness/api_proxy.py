@@ -12,6 +12,7 @@ import random
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class ApiProxy:
         self._change = threading.Condition()
         self._random = random.Random(0)
         self._closed = False
-        self._sockets: set[socket.socket] = set()
+        self._clients: set[socket.socket] = set()
+        self._servers: set[socket.socket] = set()
         self._upstream = ssl.create_default_context(cafile=control_plane.certificates.authority.certificate)
         self._upstream_as_admin = ssl.create_default_context(cafile=control_plane.certificates.authority.certificate)
         self._upstream_as_admin.load_cert_chain(control_plane.admin.certificate, control_plane.admin.key)
@@ -50,9 +52,8 @@ class ApiProxy:
     def cut(self) -> None:
         """End all connections now; new ones are taken."""
         with self._change:
-            for each in self._sockets:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+            for each in [*self._clients, *self._servers]:  # no client may see a watch end in good order
+                _shut_down(each)
 
     def drop_watch_events(self, percent: int) -> None:
         """Of those that tell of a change; bookmarks pass, so that a client never learns what it missed."""
@@ -77,15 +78,18 @@ class ApiProxy:
         self.cut()
         self._server.server_close()
 
-    def _register(self, connection: socket.socket) -> None:
+    @contextlib.contextmanager
+    def _known(self, connection: socket.socket, among: set[socket.socket]) -> Iterator[None]:
+        """What ``cut`` and ``close`` reach."""
         with self._change:
-            self._sockets.add(connection)
+            among.add(connection)
             if self._closed:
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _forget(self, connection: socket.socket) -> None:
-        with self._change:
-            self._sockets.discard(connection)
+                _shut_down(connection)
+        try:
+            yield
+        finally:
+            with self._change:
+                among.discard(connection)
 
     def _wait_while_silent(self) -> None:
         with self._change:
@@ -117,12 +121,12 @@ class _Server(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """On the connection's own thread: a client that is slow to shake hands keeps no other waiting."""
-        with contextlib.suppress(OSError), self._context.wrap_socket(request, server_side=True) as secured:
-            self.proxy._register(secured)
-            try:
-                _Handler(secured, client_address, self)
-            finally:
-                self.proxy._forget(secured)
+        with (
+            contextlib.suppress(OSError),
+            self._context.wrap_socket(request, server_side=True) as secured,
+            self.proxy._known(secured, self.proxy._clients),
+        ):
+            _Handler(secured, client_address, self)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -141,15 +145,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         assert upstream.sock is not None
-        proxy._register(upstream.sock)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-            upstream.request(self.command, self.path, body or None, headers)
-            self._answer(upstream.getresponse())
+            with proxy._known(upstream.sock, proxy._servers):
+                upstream.request(self.command, self.path, body or None, headers)
+                self._answer(upstream.getresponse())
         except (OSError, http.client.HTTPException):
             self.close_connection = True
         finally:
-            proxy._forget(upstream.sock)
             upstream.close()
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815
@@ -172,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _relay_events(self, response: http.client.HTTPResponse) -> None:
         proxy = self.server.proxy
-        while line := response.readline():
+        for line in _lines(response):
             proxy._wait_while_silent()
             if not proxy._loses(line):
                 self._chunk(line)
@@ -181,3 +184,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+
+def _shut_down(connection: socket.socket) -> None:
+    """Of the connection itself, without a word of TLS, as its own thread may be in the middle of one."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Raises when the server goes before it has ended its answer; ``readline`` would keep that to itself."""
+    rest = b""
+    while data := response.read1(65536):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from (line + b"\n" for line in lines)
