@@ -88,7 +88,7 @@ def _program(name: str, path: str | None) -> Path | None:
 
 def build(names: Sequence[str], folder: Path, say: Say) -> None:
     """Build what is not there yet. Of several that try at once, one builds and the others wait for it."""
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    go = shutil.which("go")
     if go is None:
         raise Missing(
             f"{', '.join(names)} are neither in KUBEBUILDER_ASSETS nor on PATH nor in {folder}, and without Go (1.21 "
