@@ -168,6 +168,21 @@ def retain(connection: Connection, index_id: int) -> None:
     )
 
 
+def retain_namesakes(connection: Connection, installation: str, namespace: str, name: str, uid: str) -> None:
+    """Former objects of this name, which went while nobody could take note of it."""
+    connection.execute(
+        sa.update(indexes)
+        .where(
+            indexes.c.installation_id == installation,
+            indexes.c.namespace == namespace,
+            indexes.c.name == name,
+            indexes.c.uid != uid,
+            indexes.c.retained_at.is_(None),
+        )
+        .values(retained_at=sa.func.now(), change=schema.change_numbers.next_value())
+    )
+
+
 def adopt(connection: Connection, retained: IndexRow, uid: str) -> None:
     """The retained index becomes the one of a new object of the same namespace and name."""
     connection.execute(

@@ -98,6 +98,7 @@ class Performer:
     def _register(self, action: act.RegisterIndex, connection: Connection) -> None:
         meta = self.wanted.metadata
         wire = self.wanted.to_wire()
+        indexes.retain_namesakes(connection, self.fence.installation, meta.namespace, meta.name, meta.uid)
         indexes.register(
             connection,
             installation=self.fence.installation,

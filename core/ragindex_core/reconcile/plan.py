@@ -63,7 +63,7 @@ def plan(index: RagIndex, observed: Observed, now: datetime, limits: Limits | No
     if observed.index is None:
         return tuple(_registration(s))
     if s.stalled:
-        return ()
+        return tuple(_what_is_forbidden_stops(s)) if observed.refusals and not s.problems else ()
     if switch := tuple(_switch(s)):
         return switch  # it changes what every other step looks at
     return tuple(chain.from_iterable(step(s) for step in _STEPS))
@@ -246,6 +246,12 @@ def _runs_start(s: Situation) -> Iterator[Action]:
     yield StartRun(s.due, s.inputs, accept_shrink_of=accepted.target if accepted is not None else None)
     for request in (*s.asked(RequestName.SYNC), *((accepted,) if accepted is not None else ())):
         yield done(request)
+
+
+def _what_is_forbidden_stops(s: Situation) -> Iterator[Action]:
+    """What readers have stays; nothing more is taken in by a spec that the owner of the platform does not allow."""
+    yield from _scheduled_runs_are_started(s)
+    yield from _workers_stop(s)
 
 
 def _runs_are_carried_out(s: Situation) -> Iterator[Action]:

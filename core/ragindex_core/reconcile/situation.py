@@ -32,7 +32,7 @@ class Limits:
     index_from_chunks: int = 10_000  # below, exact search is as fast and an index only costs
     reader_cache: timedelta = timedelta(seconds=60)  # how long a reader may go on using a revision it resolved
     keeps_schedules: bool = True  # False where a timetable of its own (a CronJob) starts the scheduled runs
-    look_at_mirrored: timedelta = timedelta(seconds=30)  # how often sources are looked at that tell of no change
+    look_at_mirrored: timedelta = timedelta(seconds=60)  # how often sources are looked at that tell of no change
     retry_first: timedelta = timedelta(seconds=30)
     retry_most: timedelta = timedelta(minutes=30)
 
@@ -204,7 +204,7 @@ class Situation:
     def wished_timetable(self) -> Timetable | None:
         if self.schedule is None:
             return None
-        resting = self.index.spec.suspend or self.paused
+        resting = self.index.spec.suspend or self.paused or bool(self.observed.refusals)
         return Timetable(self.schedule.expression, self.schedule.time_zone, suspended=resting)
 
     @property

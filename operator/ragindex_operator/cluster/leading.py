@@ -18,7 +18,7 @@ from ragindex_db.signals import LISTENING, Listener
 from ragindex_operator import allow
 from ragindex_operator.builds import Builds
 from ragindex_operator.capabilities import Capabilities
-from ragindex_operator.cluster.api import KubeApi, NotThere, config_maps
+from ragindex_operator.cluster.api import ApiUnavailable, Conflict, KubeApi, NotThere, config_maps
 from ragindex_operator.cluster.controller import ObjectController
 from ragindex_operator.cluster.jobs import JobStore
 from ragindex_operator.cluster.kopf_source import ObjectEvents
@@ -156,6 +156,8 @@ class Leading:
     def _look(self, key: str) -> timedelta | None:
         try:
             return self._controller.look(key)
+        except Conflict as error:
+            raise ApiUnavailable(f"the object changed meanwhile: {error}") from error  # an ordinary thing
         except Fenced as error:
             log.warning("another operator has taken over", extra={"why": str(error)})
             self._over.set()
@@ -189,7 +191,8 @@ class Leading:
             except RagIndexError:
                 return None  # who cannot ask the database now looks at everything when it is back
             self._keys = {row.id: row.full_name for row in rows}
-        return self._keys.get(index_id)
+            self._keys.setdefault(index_id, "")  # another installation's: not to be looked for each time
+        return self._keys[index_id] or None
 
     def _resync(self) -> None:
         swept_at: float | None = None

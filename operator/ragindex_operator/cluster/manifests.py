@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ragindex_core.object.ingestion import ResourcesSpec
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.reconcile.observed import Timetable, Workers
+from ragindex_operator.allow import amount
 from ragindex_operator.cluster.settings import WorkerPods
 
 MANAGED_BY = "ragindex-operator"
@@ -24,8 +26,9 @@ LISTING, EMBEDDING = "listing", "embedding"
 
 #: What a worker ends with when no further attempt can help.
 CONFIGURATION_ERROR = 42
-#: Names of CronJobs may have 52 characters, so that those of their Jobs have 63.
-_MOST_OF_NAME = 38
+_MOST_OF_JOB_NAME = 63
+#: So that the names of its Jobs, which it ends with a time, have 63.
+_MOST_OF_CRON_JOB_NAME = 52
 _STARTING_DEADLINE_SECONDS = 600
 _GRACE_SECONDS = 45
 
@@ -40,25 +43,24 @@ class Release:
     pods: WorkerPods
 
 
-def base_name(wanted: RagIndex) -> str:
-    return f"rgi-{wanted.metadata.name[:_MOST_OF_NAME].rstrip('-')}-{wanted.metadata.uid[:8]}"
+def _name(wanted: RagIndex, suffix: str, most: int = _MOST_OF_JOB_NAME) -> str:
+    """What is too long is cut from the object's name: its uid and the suffix tell things apart."""
+    end = f"-{wanted.metadata.uid[:8]}{suffix}"
+    return f"rgi-{wanted.metadata.name}"[: most - len(end)].rstrip("-") + end
 
 
 def listing_job(release: Release, wanted: RagIndex, run: str, attempt: int) -> dict[str, Any]:
-    name = f"{base_name(wanted)}-list-{run}-{attempt}"
+    name = _name(wanted, f"-list-{run}-{attempt}")
     labels = {**_labels(release, wanted, LISTING), RUN: run, ATTEMPT: str(attempt)}
     return _job(release, name, labels, {}, _listing_spec(release, wanted, labels))
 
 
 def embedding_job(release: Release, wanted: RagIndex, workers: Workers, pods: int, attempt: int) -> dict[str, Any]:
     """``pods`` may be fewer than were asked for."""
-    name = f"{base_name(wanted)}-embed-{attempt}"
+    name = _name(wanted, f"-embed-{attempt}")
     labels = {**_labels(release, wanted, EMBEDDING), ATTEMPT: str(attempt)}
-    resources = wanted.spec.ingestion.resources
-    own = {"requests": dict(resources.requests), "limits": dict(resources.limits)}
-    common = release.pods.resources.model_dump(mode="json")
     arguments = ["worker", "--embed", "--drain", "--index", wanted.path]
-    pod = _pod(release, arguments, {part: {**common[part], **own[part]} for part in common})
+    pod = _pod(release, arguments, _resources(release, wanted.spec.ingestion.resources))
     if wanted.spec.ingestion.node_selector:
         pod["nodeSelector"] = dict(wanted.spec.ingestion.node_selector)
     return _job(release, name, labels, described(workers), _job_spec(release, labels, pod, pods))
@@ -76,8 +78,23 @@ def cron_job(release: Release, wanted: RagIndex, timetable: Timetable) -> dict[s
         "failedJobsHistoryLimit": 3,
         "jobTemplate": {"metadata": {"labels": labels}, "spec": _listing_spec(release, wanted, labels)},
     }
-    metadata = _metadata(release, base_name(wanted), labels, {MADE_BY: made_by(release, wanted)})
+    metadata = _metadata(
+        release, _name(wanted, "", _MOST_OF_CRON_JOB_NAME), labels, {MADE_BY: made_by(release, wanted)}
+    )
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec}
+
+
+def _resources(release: Release, own: ResourcesSpec) -> dict[str, dict[str, str]]:
+    """The object's own beside the settings'. A request above a limit that nobody gave with it raises that limit."""
+    common = release.pods.resources
+    requests, limits = {**common.requests, **own.requests}, {**common.limits, **own.limits}
+    for name, asked in own.requests.items():
+        if name in limits and name not in own.limits and amount(asked) > amount(limits[name]):
+            limits[name] = asked
+    for name, limit in own.limits.items():
+        if name in requests and name not in own.requests and amount(requests[name]) > amount(limit):
+            requests[name] = limit
+    return {"requests": requests, "limits": limits}
 
 
 def made_by(release: Release, wanted: RagIndex) -> str:
@@ -173,8 +190,15 @@ def _pod(release: Release, arguments: list[str], resources: Mapping[str, Any]) -
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108  a volume of the pod's own
+        "volumeMounts": [
+            {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108  a volume of the pod's own
+            *({"name": each.claim, "mountPath": each.path, "readOnly": True} for each in release.pods.volumes),
+        ],
     }
+    claims = (
+        {"name": each.claim, "persistentVolumeClaim": {"claimName": each.claim, "readOnly": True}}
+        for each in release.pods.volumes
+    )
     return {
         "restartPolicy": "Never",
         "serviceAccountName": release.pods.service_account,
@@ -183,5 +207,5 @@ def _pod(release: Release, arguments: list[str], resources: Mapping[str, Any]) -
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "10Gi"}}],
+        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "10Gi"}}, *claims],
     }

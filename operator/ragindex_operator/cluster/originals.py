@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 
 from ragindex_core.object.resource import RagIndex
 from ragindex_operator.cluster.api import Forbidden, KubeApi, NotThere, config_maps
 from ragindex_operator.outside import Original
 
+_FRESH_SECONDS = 5.0  # one look at an object asks several times
+_MOST_KEPT = 256
+
 
 class ConfigMaps:
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: KubeApi, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
+        self._clock = clock
+        self._kept: OrderedDict[str, tuple[float, Original | None]] = OrderedDict()
+        self._keeping = threading.Lock()
 
     def read(self, wanted: RagIndex, name: str) -> Original | None:
         """One that may not be read is, to the object, none."""
+        path = config_maps(wanted.metadata.namespace, name)
+        with self._keeping:
+            read_at, found = self._kept.get(path, (-_FRESH_SECONDS, None))
+        if self._clock() - read_at < _FRESH_SECONDS:
+            return found
+        asked_at, found = self._clock(), self._read(path, name)
+        with self._keeping:
+            self._kept[path] = (asked_at, found)
+            self._kept.move_to_end(path)
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+    def _read(self, path: str, name: str) -> Original | None:
         try:
-            body = self._api.get(config_maps(wanted.metadata.namespace, name))
+            body = self._api.get(path)
         except (NotThere, Forbidden):
             return None
         texts = {key: text.encode() for key, text in (body.get("data") or {}).items()}

@@ -25,6 +25,15 @@ class PodResources(BaseModel):
     limits: dict[ResourceName, Quantity] = Field(default_factory=lambda: {"memory": "3Gi"})
 
 
+class WorkerVolume(BaseModel):
+    """A volume with documents, for directory sources."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: Label  # a PersistentVolumeClaim of the release's namespace
+    path: Annotated[str, Field(pattern=r"^/[^\x00]*[^/\x00]$")]  # below RAGINDEX_DIRECTORIES
+
+
 class WorkerPods(BaseModel):
     """Of what the pods of Jobs are made. Their environment comes from a ConfigMap and a Secret of the release."""
 
@@ -36,6 +45,7 @@ class WorkerPods(BaseModel):
     config: Subdomain = "ragindex-worker"
     secret: Subdomain = "ragindex-worker"  # noqa: S105  a name
     resources: PodResources = PodResources()
+    volumes: tuple[WorkerVolume, ...] = ()
     deadline_seconds: Annotated[int, Field(ge=60, le=604_800)] = 86_400
     result_seconds: Annotated[int, Field(ge=60, le=604_800)] = 3_600  # how long a Job stays after its end was noted
 

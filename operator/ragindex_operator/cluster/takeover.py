@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
+from ragindex_core.errors import Unavailable
 from ragindex_db import migrate, sessions
 from ragindex_db.engine import Database
 from ragindex_operator.fence import Fence, Fenced
 
 log = logging.getLogger(__name__)
+
+_AFTER_FAILURE_SECONDS = 2.0
 
 
 class Takeover:
@@ -23,11 +27,19 @@ class Takeover:
         self._holds = holds
         self._fence: Fence | None = None
         self._taking = threading.Lock()
+        self._failed: tuple[float, Unavailable] | None = None
 
     def fence(self) -> Fence:
+        """Raises Unavailable; for some seconds then without asking again, as one database serves all objects."""
         with self._taking:
             if self._fence is None:
-                self._fence = self._take()
+                if self._failed is not None and time.monotonic() < self._failed[0]:
+                    raise self._failed[1]
+                try:
+                    self._fence = self._take()
+                except Unavailable as error:
+                    self._failed = (time.monotonic() + _AFTER_FAILURE_SECONDS, error)
+                    raise
             return self._fence
 
     def _take(self) -> Fence:

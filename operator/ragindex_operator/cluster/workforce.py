@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,11 +17,18 @@ from ragindex_core.object.resource import RagIndex
 from ragindex_core.reconcile.observed import Crew, Timetable, Workers
 from ragindex_core.reconcile.share import Ask, Holding, grant
 from ragindex_operator.cluster import manifests as m
-from ragindex_operator.cluster.api import AlreadyExists, Body, Conflict, KubeApi, NotThere, cron_jobs, jobs
+from ragindex_operator.cluster.api import AlreadyExists, Body, Conflict, KubeApi, NotThere, Refused, cron_jobs, jobs
 from ragindex_operator.cluster.jobs import JobStore
 from ragindex_operator.cluster.manifests import Release
 
 _REST_FIRST, _REST_MOST = timedelta(seconds=30), timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    message: str
+    until: datetime
+    pause: timedelta
 
 
 class KubeWorkforce:
@@ -45,7 +52,9 @@ class KubeWorkforce:
         self._clock = clock
         self._giving_out = threading.Lock()
         self._asks: dict[str, Ask] = {}
+        self._since: dict[str, datetime] = {}  # of asks, also of those that may be granted and were not yet renewed
         self._keys: dict[str, str] = {}
+        self._refusals: dict[str, _Refusal] = {}
 
     # What there is
 
@@ -53,15 +62,28 @@ class KubeWorkforce:
         found = self._store.of(wanted.metadata.uid)
         embedding = _latest(job for job in _of(found, m.EMBEDDING) if _active(job))
         trouble, rests_until = _trouble(found)
+        if (refusal := self._refusals.get(wanted.metadata.uid)) is not None:
+            trouble, rests_until = refusal.message, refusal.until
+        workers = self._workers(wanted, embedding) if embedding is not None else None
         return Crew(
-            workers=m.workers_of(embedding) if embedding is not None else None,
+            workers=workers,
             listing=any(_active(job) for job in _of(found, m.LISTING)),
             stands_by=False,
             timetable=self._timetable(wanted),
-            queued=self._still_waits(wanted.metadata.uid),
+            queued=workers is None and self._still_waits(wanted.metadata.uid),
             trouble=trouble,
             rests_until=rests_until,
         )
+
+    def _workers(self, wanted: RagIndex, job: Body) -> Workers:
+        """Of a Job that was given fewer pods than asked for, so many as it has, once there is room for more."""
+        workers, has = m.workers_of(job), int(job["spec"].get("parallelism", 1))
+        if has >= workers.parallelism:
+            return workers
+        with self._giving_out:
+            self._want(wanted, workers.parallelism - has)
+            room = self._granted()[wanted.metadata.uid]
+        return replace(workers, parallelism=has) if room else workers
 
     def _timetable(self, wanted: RagIndex) -> Timetable | None:
         body = self._store.schedule_of(wanted.metadata.uid)
@@ -90,7 +112,7 @@ class KubeWorkforce:
                 return False
             if self._granted()[uid] == 0:
                 return True
-            del self._asks[uid]
+            del self._asks[uid]  # its place in the row stays
             return False
 
     def _granted(self) -> Mapping[str, int]:
@@ -103,14 +125,21 @@ class KubeWorkforce:
 
     def _ask(self, wanted: RagIndex, pods: int) -> int:
         """How many may be started now; 0: it waits from now on, and its turn comes."""
+        self._want(wanted, pods)
+        granted = self._granted()[wanted.metadata.uid]
+        if granted:
+            self._waits_no_more(wanted.metadata.uid)
+        return granted
+
+    def _want(self, wanted: RagIndex, pods: int) -> None:
         uid = wanted.metadata.uid
-        since = self._asks[uid].since if uid in self._asks else self._clock()
+        since = self._since.setdefault(uid, self._clock())
         self._asks[uid] = Ask(uid, wanted.metadata.namespace, pods, since)
         self._keys[uid] = wanted.path
-        granted = self._granted()[uid]
-        if granted:
-            del self._asks[uid]
-        return granted
+
+    def _waits_no_more(self, uid: str) -> None:
+        for remembered in (self._asks, self._since, self._keys):
+            remembered.pop(uid, None)
 
     # What is asked for
 
@@ -153,16 +182,33 @@ class KubeWorkforce:
         self._may_write()
         try:
             self._store.put(self._api.create(jobs(self._release.namespace), body))
-        except AlreadyExists:
+        except Refused as refusal:
+            if not isinstance(refusal, AlreadyExists):
+                self._note(wanted, refusal)
+                return
             there = self._api.get(self._job_path(body))
             self._store.put(there)
             if _label(there, m.UID) != wanted.metadata.uid:
                 raise Conflict(f"a Job called {body['metadata']['name']} exists and is not ours") from None
+        self._refusals.pop(wanted.metadata.uid, None)
+
+    def _note(self, wanted: RagIndex, refusal: Refused) -> None:
+        """What the API server will not have, a quota or a value that no schema of ours can check, is told and tried
+        again later."""
+        before = self._refusals.get(wanted.metadata.uid)
+        pause = min(before.pause * 2, _REST_MOST) if before is not None else _REST_FIRST
+        told = f"the cluster refuses the Job or CronJob: {refusal}"
+        self._refusals[wanted.metadata.uid] = _Refusal(told, self._clock() + pause, pause)
 
     def keep(self, wanted: RagIndex, timetable: Timetable) -> None:
         body = m.cron_job(self._release, wanted, replace(timetable, outdated=False))
         self._may_write()
-        self._store.put(self._api.apply(cron_jobs(self._release.namespace, body["metadata"]["name"]), body))
+        try:
+            self._store.put(self._api.apply(cron_jobs(self._release.namespace, body["metadata"]["name"]), body))
+        except Refused as refusal:
+            self._note(wanted, refusal)
+        else:
+            self._refusals.pop(wanted.metadata.uid, None)
 
     def drop_timetable(self, wanted: RagIndex) -> None:
         body = self._store.schedule_of(wanted.metadata.uid)
@@ -171,7 +217,7 @@ class KubeWorkforce:
 
     def stop(self, wanted: RagIndex) -> None:
         with self._giving_out:
-            self._asks.pop(wanted.metadata.uid, None)
+            self._waits_no_more(wanted.metadata.uid)
         for job in self._store.of(wanted.metadata.uid):
             if _active(job):
                 self._delete(self._job_path(job), job)
@@ -196,6 +242,9 @@ class KubeWorkforce:
 
     def clear_away(self, uid: str) -> None:
         """Everything that was made for an object that is gone."""
+        with self._giving_out:
+            self._waits_no_more(uid)
+        self._refusals.pop(uid, None)
         schedule = self._store.schedule_of(uid)
         if schedule is not None:
             self._delete(cron_jobs(self._release.namespace, schedule["metadata"]["name"]), schedule)
