@@ -100,7 +100,7 @@ def build(names: Sequence[str], folder: Path, say: Say) -> None:
         absent = [name for name in names if not (folder / name).exists()]
         for number, name in enumerate(absent, 1):
             tell = _prefixed(say, f"building {name} ({number} of {len(absent)}, once, into {folder})")
-            with tempfile.TemporaryDirectory(prefix="ragindex-build-") as module:
+            with tempfile.TemporaryDirectory(prefix="building-", dir=folder) as module:
                 _build_one(go, name, Path(module), folder / name, tell)
 
 
@@ -122,9 +122,9 @@ def _build_one(go: str, name: str, module: Path, target: Path, tell: Say) -> Non
         major, minor, _ = KUBERNETES.split(".")
         for variable, value in {"Version": f"v{KUBERNETES}", "Major": major, "Minor": minor}.items():
             flags += f" -X k8s.io/component-base/version.git{variable}={value}"
-    partial = target.with_name(f"{name}.partial")
-    run(go, "build", "-trimpath", "-ldflags", flags, "-o", str(partial), package)
-    partial.rename(target)
+    built = module / name
+    run(go, "build", "-trimpath", "-ldflags", flags, "-o", str(built), package)
+    built.rename(target)
     tell(f"took {time.monotonic() - begun:.0f} s")
 
 
