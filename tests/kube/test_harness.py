@@ -299,6 +299,7 @@ class TestControlPlane:
 _SECOND = """
 import json, sys, time
 from pathlib import Path
+from tests.kube.harness import binaries
 from tests.kube.harness.control_plane import ControlPlane
 found = ControlPlane(binaries.find(print), Path(sys.argv[1]))
 print(json.dumps({"pids": found.pids}), flush=True)
