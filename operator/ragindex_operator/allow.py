@@ -8,7 +8,6 @@ never a path of the worker's own such as ``/proc``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import PurePath
@@ -19,13 +18,10 @@ from pydantic import AfterValidator, Field
 from ragindex_core.errors import FieldProblem
 from ragindex_core.object.base import Model, Quantity, int32, int64
 from ragindex_core.object.ingestion import IngestionSpec, LabelKey, ResourceName
+from ragindex_core.object.quantity import amount
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.object.sources import Glob
 from ragindex_core.object.spec import EmbeddingProvider, EndpointRef, GenerationProvider, RagIndexSpec
-
-_UNITS = {"m": Decimal("0.001"), "": Decimal(1)}
-_UNITS |= {letter: Decimal(1000) ** power for power, letter in enumerate("kMGT", start=1)}
-_UNITS |= {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGT", start=1)}
 
 
 def _root(path: str) -> str:
@@ -97,12 +93,6 @@ def within(path: str, root: str) -> bool:
     """Whether a folder is the root or lies below it, by whole names; a path that climbs lies nowhere."""
     names, above = _names(path), _names(root)
     return path.startswith("/") and ".." not in names and names[: len(above)] == above
-
-
-def amount(quantity: str) -> Decimal:
-    """A Kubernetes quantity as a number, so that 1Gi, 1024Mi and 1073741824 compare as equal."""
-    number = quantity.rstrip("kKMGTim")
-    return Decimal(number) * _UNITS[quantity[len(number) :]]
 
 
 def _names(path: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ragindex_core.errors import FieldProblem
+from ragindex_core.object.quantity import resource_problems
 from ragindex_core.object.spec import EmbeddingProvider, RagIndexSpec
 from ragindex_core.schedule import expression_problem, time_zone_problem
 
@@ -78,9 +79,15 @@ def _rebuild_schedule(spec: RagIndexSpec) -> Iterator[FieldProblem]:
         yield FieldProblem("spec.index.rebuildSchedule", problem)
 
 
+def _resources(spec: RagIndexSpec) -> Iterator[FieldProblem]:
+    resources = spec.ingestion.resources
+    yield from resource_problems("spec.ingestion.resources", resources.requests, resources.limits)
+
+
 _CHECKS: tuple[Callable[[RagIndexSpec], Iterator[FieldProblem]], ...] = (
     _dimensions_of_the_model,
     _rebuild_schedule,
     _schedule,
     _time_zone,
+    _resources,
 )

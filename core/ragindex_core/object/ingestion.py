@@ -14,14 +14,12 @@ _CRON = hinted(
     'five cron fields with one space between: minute, hour, day of month, month, day of week ("*/30 * * * *")',
 )
 _ZONE = hinted(r"^[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}$", "an IANA time zone such as Etc/UTC or Europe/Berlin")
-_LABEL_KEY = (
-    r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?"
-    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
-)
+_DOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+_LABEL_KEY = rf"^({_DOMAIN}/)?[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?$"
 _LABEL_VALUE = hinted(
     r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", "a label value: letters, digits, and - _ . between them"
 )
-_RESOURCE = r"^[a-z]([A-Za-z0-9./-]*[A-Za-z0-9])?$"
+_RESOURCE = rf"^({_DOMAIN}/)?[a-z]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 hinted(_LABEL_KEY, "a label key such as kubernetes.io/arch")
 hinted(_RESOURCE, "the name of a resource such as cpu or memory")
 

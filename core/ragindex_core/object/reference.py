@@ -28,9 +28,9 @@ spec:
 A field that is not listed here is refused, with the name of the one that was probably meant. Without a namespace an
 object is in `default`. Fields marked \\* must be given.
 
-In a cluster the definition in `k8s/crd` says the same to the API server, which refuses what is wrong in the same places;
-`kubectl explain ragindex.spec.ingestion` shows what is below. Unknown fields are refused by `kubectl apply` and dropped,
-with a warning, by `kubectl patch`. `k8s/samples` holds objects to begin with.
+In a cluster the definition in `k8s/crd` says the same to the API server, which refuses the same objects, and
+`kubectl explain ragindex.spec.ingestion` shows what stands here. Unknown fields are refused by `kubectl apply` and
+dropped, with a warning, by `kubectl patch`. `k8s/samples` holds objects to begin with.
 
 Only `embedding` (but not `endpointRef`) and `chunking` make up the *revision key*: a change of them builds a new
 revision beside the live one. A change of anything else embeds nothing again."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragindex_core.object.ingestion import ResourcesSpec
+from ragindex_core.object.quantity import amount
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.reconcile.observed import Timetable, Workers
-from ragindex_operator.allow import amount
 from ragindex_operator.cluster.settings import WorkerPods
 
 MANAGED_BY = "ragindex-operator"

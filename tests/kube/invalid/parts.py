@@ -225,7 +225,7 @@ INGESTION: tuple[Invalid, ...] = (
         Invalid(f"resource {key:.20}", {f"{_RESOURCES}.requests": {key: 1}}, f"{_RESOURCES}.requests",
                 "every key must be the name of a resource such as cpu or memory, of at most 63 characters",
                 local_field=f"{_RESOURCES}.requests.{key}")
-        for key in ("CPU", "cpu ", "/cpu", "r" * 64)
+        for key in ("CPU", "cpu ", "/cpu", "a/b/c", "a//b", "example.com/-x", "r" * 64)
     ),
     bad("spec.ingestion.nodeSelector", ["arm64"], "must be of type object"),
     bad("spec.ingestion.nodeSelector", {f"k{n}": "x" for n in range(17)}, "must have at most 16 "),

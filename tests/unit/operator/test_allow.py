@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ragindex_core.object.resource import RagIndex
-from ragindex_operator.allow import AllowRules, amount, refusals, within
+from ragindex_operator.allow import AllowRules, refusals, within
 
 READ = TypeAdapter[AllowRules](AllowRules)
 LOCAL: dict[str, Any] = {"provider": "Local", "model": "all-minilm-l6-v2", "dimensions": 384}
@@ -281,31 +280,3 @@ def test_whatever_lies_below_a_root_without_climbing_is_within_it(root: str, bel
 @pytest.mark.parametrize("path", ["/data/../etc", "/data/hr/..", "data", "../data", "/dat", "/", "/DATA"])
 def test_a_folder_elsewhere_is_not_within_the_root(path: str) -> None:
     assert not within(path, "/data")
-
-
-@pytest.mark.parametrize(
-    ("quantity", "number"),
-    [
-        ("0", "0"),
-        ("250m", "0.25"),
-        ("1.5", "1.5"),
-        ("2k", "2000"),
-        ("3M", "3000000"),
-        ("1G", "1000000000"),
-        ("1T", "1000000000000"),
-        ("1Ki", "1024"),
-        ("1.5Mi", "1572864"),
-        ("4Gi", "4294967296"),
-        ("1Ti", "1099511627776"),
-    ],
-)
-def test_a_quantity_is_the_number_that_kubernetes_takes_it_for(quantity: str, number: str) -> None:
-    assert amount(quantity) == Decimal(number)
-
-
-@settings(deadline=None)
-@given(st.integers(0, 10**6))
-def test_quantities_compare_across_units(number: int) -> None:
-    assert amount(f"{number * 1000}m") == amount(f"{number}")
-    assert amount(f"{number}Gi") == amount(f"{number * 1024}Mi") == amount(f"{number * 1024 * 1024}Ki")
-    assert amount(f"{number}G") <= amount(f"{number}Gi") < amount(f"{number + 1}T")
