@@ -16,6 +16,8 @@ from tests.kube.harness.api import Api, ApiError
 from tests.kube.harness.control_plane import ControlPlane
 from tests.kube.harness.kubectl import Kubectl
 
+from ragindex_operator.cluster.settings import OperatorEnvironment
+
 pytestmark = pytest.mark.usefixtures("crd")
 
 RBAC = Path(__file__).parents[2] / "k8s" / "rbac"
@@ -123,6 +125,12 @@ def test_no_rule_has_a_wildcard_or_reaches_secrets_or_pods() -> None:
 def test_one_namespace_is_watched_with_the_same_rights_as_all() -> None:
     everywhere, one = (documents(f"operator-watched{mode}.yaml")[0] for mode in ("", "-namespaced"))
     assert everywhere["rules"] == one["rules"]
+
+
+def test_rights_bound_to_a_name_are_bound_to_the_one_the_operator_looks_for() -> None:
+    names = [name for rule in EVERY_RULE for name in rule.get("resourceNames", ())]
+    fields = OperatorEnvironment.model_fields
+    assert names == [fields["lease"].default, fields["release_config_map"].default]
 
 
 def test_the_rights_of_an_operator_of_the_whole_cluster(granted: Granted, tenant: str) -> None:
