@@ -28,7 +28,7 @@ from tests.integration.local.running import eventually
 
 from ragindex_core.errors import Unavailable
 from ragindex_core.object.revision import inputs_key
-from ragindex_db import config_maps, indexes, schema, search
+from ragindex_db import config_maps, indexes, schema, search, signals
 from ragindex_db.engine import Database, DatabaseSettings
 from ragindex_local import worker_process
 from ragindex_local.worker_process import WorkerOptions
@@ -85,6 +85,7 @@ def leases_run_out(database: Database) -> None:
         held = sa.update(rd).where(rd.c.state == "Processing")
         connection.execute(held.values(**past, next_attempt_at=sa.func.now() - timedelta(days=1)))
         connection.execute(sa.update(run).where(run.c.state == "Running").values(**past))
+        signals.send(connection, "worker")  # else who waits knows only of the time that was
 
 
 def suspend(engine: Engine) -> None:
