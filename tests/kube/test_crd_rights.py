@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from tests.kube.granted import RBAC, Granted, documents
 from tests.kube.harness.api import Api, ApiError
 from tests.kube.harness.control_plane import ControlPlane
 from tests.kube.harness.kubectl import Kubectl
@@ -20,81 +17,8 @@ from ragindex_operator.cluster.settings import OperatorEnvironment
 
 pytestmark = pytest.mark.usefixtures("crd")
 
-RBAC = Path(__file__).parents[2] / "k8s" / "rbac"
 RIGHTS = Path(__file__).parent / "rights"
-#: What every account may ask about itself and the server; it differs from one version of Kubernetes to the next.
-EVERYONES = re.compile(r"^(selfsubject|\[/)|^ ")
-
-
-def documents(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((RBAC / name).read_text(encoding="utf-8")))
-
-
 EVERY_RULE = [rule for file in RBAC.glob("*.yaml") for each in documents(file.name) for rule in each.get("rules", ())]
-
-
-class Granted:
-    """``k8s/rbac`` put in force for a release in a namespace of the test, and taken back after it."""
-
-    def __init__(self, api: Api, kubectl: Kubectl, release: str) -> None:
-        self._api = api
-        self._kubectl = kubectl
-        self.release = release
-        self.account = f"system:serviceaccount:{release}:ragindex-operator"
-        # Roles of the whole cluster get names of their own, so that a given cluster keeps those it has.
-        self._own = f"ragindex-test-{uuid.uuid4().hex[:6]}"
-        self._made: list[str] = []
-
-    def __call__(self, file: str, namespace: str | None = None) -> None:
-        for body in documents(file):
-            moved = self._moved(body)
-            if body["kind"].startswith("Cluster"):
-                self._made.append(f"{body['kind'].lower()}/{moved['metadata']['name']}")
-            self._kubectl.apply(moved, namespace=moved["metadata"].get("namespace", namespace))
-        if file.startswith("operator"):
-            for rule in (rule for body in documents(file) for rule in body.get("rules", ())):
-                group = rule["apiGroups"][0] and f".{rule['apiGroups'][0]}"
-                resource, _, part = rule["resources"][-1].partition("/")
-                (name,) = rule.get("resourceNames", [""])
-                asked = f"{resource}{group}{part and f'/{part}'}"
-                self.wait(rule["verbs"][-1], asked, namespace or self.release, name=name)
-
-    def rights(self, namespace: str) -> str:
-        """As ``kubectl auth can-i --list`` shows them, without what everyone may."""
-        told = self._kubectl("auth", "can-i", "--list", f"--as={self.account}", f"--namespace={namespace}")
-        lines = [re.sub(r" {2,}", "  ", line).strip() for line in told.splitlines()[1:] if not EVERYONES.match(line)]
-        return "\n".join(sorted(lines)) or "nothing"
-
-    def may(self, verb: str, asked: str, namespace: str, account: str | None = None, name: str = "") -> bool:
-        """``asked`` is a resource with its group, such as ``jobs.batch`` or ``ragindexes.ragindex.io/status``."""
-        resource, _, subresource = asked.partition("/")
-        resource, _, group = resource.partition(".")
-        attributes = {"verb": verb, "resource": resource, "group": group, "subresource": subresource, "name": name}
-        review = {"user": account or self.account, "resourceAttributes": {**attributes, "namespace": namespace}}
-        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": review}
-        answer = self._api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
-        return bool(answer["status"]["allowed"])
-
-    def wait(self, verb: str, asked: str, namespace: str, account: str | None = None, name: str = "") -> None:
-        """Until a right that was given is known to the API server, which gives no sign of that."""
-        deadline = time.monotonic() + 30
-        while not self.may(verb, asked, namespace, account, name):
-            assert time.monotonic() < deadline, f"may not {verb} {asked} {name} in {namespace}"
-            time.sleep(0.02)
-
-    def take_back(self) -> None:
-        for name in self._made:
-            self._kubectl("delete", name)
-
-    def _moved(self, body: dict[str, Any]) -> dict[str, Any]:
-        """To the release's namespace of this test."""
-        text = yaml.safe_dump(body).replace("namespace: ragindex\n", f"namespace: {self.release}\n")
-        moved: dict[str, Any] = yaml.safe_load(text)
-        if body["kind"].startswith("Cluster"):
-            moved["metadata"]["name"] = f"{self._own}-{body['metadata']['name']}"
-        if body["kind"] == "ClusterRoleBinding":
-            moved["roleRef"]["name"] = f"{self._own}-{body['roleRef']['name']}"
-        return moved
 
 
 @pytest.fixture
