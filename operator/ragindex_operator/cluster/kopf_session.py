@@ -19,6 +19,7 @@ _BETWEEN_LOGINS = 5.0
 @dataclass(slots=True)
 class _Stream:
     content: aiohttp.StreamReader
+    transport: asyncio.Transport | None
     counted: int = 0
     ended: bool = False
 
@@ -29,6 +30,11 @@ class _Stream:
         moved = total > self.counted or (ended and not self.ended)
         self.counted, self.ended = total, ended
         return moved
+
+    def give_up(self) -> None:
+        """Closed in due form it would wait for the farewell of a peer that may be gone, longer than the loop lasts."""
+        if self.transport is not None and not self.content.is_eof():
+            self.transport.abort()
 
 
 class KopfSession:
@@ -59,6 +65,11 @@ class KopfSession:
         self._sessions.append(session)
         return kopf.AiohttpSession(server=self._connection.host, aiohttp_session=session)
 
+    @property
+    def watched(self) -> set[str]:
+        """The watches that were begun."""
+        return set(self._streams)
+
     def heard(self) -> set[str]:
         """The watches on which something came since the last call."""
         for name in self._streams:
@@ -68,8 +79,11 @@ class KopfSession:
 
     async def close(self) -> None:
         """kopf closes its session only when it ends in peace."""
+        for stream in self._streams.values():
+            stream.give_up()
         for session in self._sessions:
             await session.close()
+        await asyncio.sleep(0)  # for what was given up to close
 
     async def _pass(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """With the token as of now, not as of the login."""
@@ -78,16 +92,18 @@ class KopfSession:
             request.headers["Authorization"] = authorization
         response = await send(request)
         if response.ok and request.url.query.get("watch") == "true":
-            self._begin(self._name_of(request.url.path), response.content)
+            self._begin(self._name_of(request.url.path), response)
         return response
 
     def _name_of(self, path: str) -> str:
         return next(name for of, name in self._watches.items() if path.endswith(of))
 
-    def _begin(self, name: str, content: aiohttp.StreamReader) -> None:
+    def _begin(self, name: str, response: aiohttp.ClientResponse) -> None:
         if name in self._streams:
             self._look_at(name)
-        self._streams[name] = _Stream(content)
+            self._streams[name].give_up()
+        connection = response.connection
+        self._streams[name] = _Stream(response.content, connection.transport if connection is not None else None)
         self._opened(name)
 
     def _look_at(self, name: str) -> None:

@@ -22,6 +22,7 @@ from ragindex_operator.cluster.vital_signs import VitalSigns
 
 log = logging.getLogger(__name__)
 
+_PLURAL = "ragindexes"
 _LOOP = "event loop"
 _LOOK_EVERY = 1.0
 #: To log in, see what the API server serves, and begin to watch.
@@ -126,7 +127,7 @@ class ObjectEvents:
         async def changed(*, event: kopf.RawEvent, name: str, namespace: str | None, **_: Any) -> None:
             (self._gone if event["type"] == "DELETED" else self._add)(f"{namespace}/{name}")
 
-        kopf.on.event("ragindex.io", "v1alpha1", "ragindexes", registry=registry)(changed)
+        kopf.on.event("ragindex.io", "v1alpha1", _PLURAL, registry=registry)(changed)
         await kopf.operator(
             registry=registry,
             settings=_settings(self._uniform),
@@ -162,9 +163,9 @@ class _Watchman:
                 heard_at[name] = now
                 self.heard = True
             watchers = sum(task.get_name().startswith("watcher for ") for task in asyncio.all_tasks())
+            begun = begun or watchers == len(self._names) or self._session.watched >= set(self._names)
             if begun and watchers < len(self._names):
                 return "a watcher has ended"
-            begun = begun or watchers == len(self._names)
             if not begun and now - began_at > _TO_BEGIN:
                 return "no watch has begun: is the CustomResourceDefinition there?"
             silent = [name for name, at in heard_at.items() if now - at > _SILENCE]
