@@ -224,7 +224,9 @@ def _queues_are_drained(s: Situation) -> Iterator[Action]:
         yield from _workers_stop(s)
         return
     if not waiting:
-        if workers is not None and not workers.revisions <= {revision.number for revision in s.fed}:
+        # Jobs end by themselves; to take them away could take one that lists.
+        stands_by = s.observed.crew.stands_by
+        if stands_by and workers is not None and not workers.revisions <= {revision.number for revision in s.fed}:
             yield StopWorkers()
         return
     parallelism = s.index.spec.ingestion.parallelism

@@ -11,7 +11,7 @@ import pytest
 from ragindex_core.object.reasons import ConditionType, RequestName
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.reconcile import actions as a
-from ragindex_core.reconcile.observed import DatabaseState, MirroredSource, Timetable
+from ragindex_core.reconcile.observed import DatabaseState, MirroredSource, Timetable, Workers
 from ragindex_core.reconcile.plan import plan, wake_at
 from ragindex_core.testing.world import World
 
@@ -88,6 +88,18 @@ def test_deletion_stops_all_that_works_even_without_the_database(cluster: World,
     cluster.database = DatabaseState(reachable=False, writable=False)
     deleted = an_index(ingestion=SCHEDULED, deleted=True)
     assert cluster.reconcile(deleted) == (a.DropTimetable(), a.StopWorkers(), a.ReleaseObject())
+
+
+def test_who_drained_a_revision_that_is_gone_ends_by_itself_and_no_listing_with_it(
+    cluster: World, an_index: Make
+) -> None:
+    index = an_index()
+    cluster.settle(index)
+    gone = cluster.revisions[-1].number + 1
+    cluster.crew = replace(cluster.crew, workers=Workers(frozenset({gone}), 1), listing=True)
+    assert cluster.reconcile(index) == ()
+    cluster.crew = replace(cluster.crew, stands_by=True)  # one that does not end has to be told
+    assert cluster.reconcile(index) == (a.StopWorkers(),)
 
 
 def test_work_that_waits_for_pods_is_not_asked_for_again(cluster: World, an_index: Make) -> None:
