@@ -10,20 +10,14 @@ import pytest
 from tests.kube.harness.api import Api
 from tests.kube.harness.control_plane import ControlPlane, GivenCluster
 
-from ragindex_operator.cluster import lease
 from ragindex_operator.cluster.api import KubeApi, leases
 from ragindex_operator.cluster.connection import Connection
-from ragindex_operator.cluster.lease import Leadership
+from ragindex_operator.cluster.lease import Leadership, Times
 
 SOON = 30.0
 NAME = "ragindex-operator"
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten times as fast as in life."""
-    for name, seconds in (("_DURATION", 3.0), ("_RENEW_EVERY", 0.5), ("_MARGIN", 0.5), ("_LOOK_EVERY", 0.2)):
-        monkeypatch.setattr(lease, name, seconds)
+#: Ten times as fast as in life.
+QUICK = Times(duration=3.0, renew_every=0.5, margin=0.5, look_every=0.2)
 
 
 @pytest.fixture
@@ -34,10 +28,10 @@ def kube(control_plane: ControlPlane | GivenCluster) -> KubeApi:
 class Contender:
     """One operator that tries to lead, on a thread of its own."""
 
-    def __init__(self, kube: KubeApi, namespace: str) -> None:
+    def __init__(self, kube: KubeApi, namespace: str, times: Times = QUICK) -> None:
         self.lost = threading.Event()
         self.leads = threading.Event()
-        self.leadership = Leadership(kube, namespace, NAME, self.lost.set)
+        self.leadership = Leadership(kube, namespace, NAME, self.lost.set, times=times)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._acquire)
         self._thread.start()
@@ -53,7 +47,7 @@ class Contender:
 
 
 @pytest.fixture
-def contenders(kube: KubeApi, namespace: str, quick: None) -> Iterator[list[Contender]]:
+def contenders(kube: KubeApi, namespace: str) -> Iterator[list[Contender]]:
     """The first leads already, the second waits."""
     both = [Contender(kube, namespace)]
     try:
@@ -88,7 +82,7 @@ def test_a_holder_whose_lease_another_wrote_is_told_that_it_is_lost(
     assert not first.leadership.held
 
 
-def test_while_nothing_changes_renewing_is_all_it_writes(kube: KubeApi, namespace: str, quick: None) -> None:
+def test_while_nothing_changes_renewing_is_all_it_writes(kube: KubeApi, namespace: str) -> None:
     one = Contender(kube, namespace)
     try:
         assert one.leads.wait(SOON)
@@ -102,10 +96,9 @@ def test_while_nothing_changes_renewing_is_all_it_writes(kube: KubeApi, namespac
 
 
 def test_an_api_server_that_is_away_for_less_than_the_lease_lasts_takes_nothing(
-    own_control_plane: ControlPlane, api: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+    own_control_plane: ControlPlane, api: Api, namespace: str
 ) -> None:
-    monkeypatch.setattr(lease, "_RENEW_EVERY", 0.5)
-    one = Contender(KubeApi(Connection.found(own_control_plane.kubeconfig)), namespace)
+    one = Contender(KubeApi(Connection.found(own_control_plane.kubeconfig)), namespace, Times(renew_every=0.5))
     try:
         assert one.leads.wait(SOON)
         own_control_plane.kill_api_server()

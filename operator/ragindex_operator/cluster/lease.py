@@ -18,11 +18,16 @@ from ragindex_operator.cluster.api import AlreadyExists, Body, Conflict, KubeApi
 
 log = logging.getLogger(__name__)
 
-_DURATION = 30.0
-_RENEW_EVERY = 10.0
-#: We stop so long before another may begin, for what was sent just before to arrive.
-_MARGIN = 5.0
-_LOOK_EVERY = 2.0
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """In seconds. Who holds it ends so long (``margin``) before another may begin, for what was sent just before to
+    arrive."""
+
+    duration: float = 30.0
+    renew_every: float = 10.0
+    margin: float = 5.0
+    look_every: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Leadership:
     """Holds the Lease from ``acquire`` to ``release``, or until it is lost; then ``lost`` is called once.
 
     Times of other machines are never compared with ours: a holder is gone when its Lease stood still for as long as it
-    says, by our own clock.
+    says, by our own clock. A holder of our own ``identity`` was ourselves, in a term that is over.
     """
 
     def __init__(
@@ -47,6 +52,8 @@ class Leadership:
         name: str,
         lost: Callable[[], None],
         *,
+        identity: str | None = None,
+        times: Times | None = None,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[], float] = random.random,
     ) -> None:
@@ -56,7 +63,8 @@ class Leadership:
         self._lost = lost
         self._clock = clock
         self._uniform = uniform
-        self.identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+        self._times = times or Times()
+        self.identity = identity or new_identity()
         self._seen: _Seen | None = None
         self._lease: Body | None = None  # as we wrote it last; None when it is not ours
         self._renewed_at = 0.0
@@ -66,7 +74,7 @@ class Leadership:
     @property
     def held(self) -> bool:
         """By our own clock, without asking; false also when this process was stopped for a while."""
-        return self._lease is not None and self._clock() - self._renewed_at < _DURATION - _MARGIN
+        return self._lease is not None and self._clock() - self._renewed_at < self._times.duration - self._times.margin
 
     def still_held(self) -> bool:
         """Asks; an API server that does not answer is an ``ApiUnavailable``, not a no."""
@@ -86,7 +94,7 @@ class Leadership:
                     return True
             except (Unavailable, Refused) as error:
                 log.warning("cannot lead yet", extra={"why": str(error)})
-            stop.wait(_LOOK_EVERY * (0.5 + self._uniform()))
+            stop.wait(self._times.look_every * (0.5 + self._uniform()))
         return False
 
     def release(self) -> None:
@@ -116,10 +124,10 @@ class Leadership:
             return self._create(asked_at)
         spec = lease.get("spec") or {}
         version = lease["metadata"]["resourceVersion"]
-        if spec.get("holderIdentity"):
+        if spec.get("holderIdentity") not in (None, "", self.identity):
             if self._seen is None or self._seen.version != version:
                 self._seen = _Seen(version, asked_at)
-            if asked_at - self._seen.since < float(spec.get("leaseDurationSeconds") or _DURATION):
+            if asked_at - self._seen.since < float(spec.get("leaseDurationSeconds") or self._times.duration):
                 return False
         transitions = int(spec.get("leaseTransitions") or 0) + 1
         try:
@@ -144,7 +152,7 @@ class Leadership:
     def _spec(self, transitions: int) -> Body:
         return {
             "holderIdentity": self.identity,
-            "leaseDurationSeconds": int(_DURATION),
+            "leaseDurationSeconds": int(self._times.duration),
             "acquireTime": _now(),
             "renewTime": _now(),
             "leaseTransitions": transitions,
@@ -156,7 +164,7 @@ class Leadership:
         self._lease = lease
 
     def _keep(self) -> None:
-        pause = _RENEW_EVERY
+        pause = self._times.renew_every
         while not self._ending.wait(pause):
             # Who was away for too long asks no more: another may be at work by now.
             if not self.held or not self._renew():
@@ -164,7 +172,7 @@ class Leadership:
                 log.error("the lease is lost", extra={"identity": self.identity})
                 self._lost()
                 return
-            pause = max(_RENEW_EVERY - (self._clock() - self._renewed_at), _LOOK_EVERY)
+            pause = max(self._times.renew_every - (self._clock() - self._renewed_at), self._times.look_every)
 
     def _renew(self) -> bool:
         """Whether it may still be ours: an API server that does not answer decides nothing."""
@@ -193,6 +201,11 @@ class Leadership:
         except (Unavailable, Refused) as error:
             log.warning("the lease was not renewed", extra={"why": str(error)})
         return True
+
+
+def new_identity() -> str:
+    """Of one process."""
+    return f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
 
 
 def _renewed(lease: Body) -> Body:

@@ -12,7 +12,7 @@ from ragindex_operator.cluster.api import KubeApi
 from ragindex_operator.cluster.connection import Connection
 from ragindex_operator.cluster.health import HealthServer
 from ragindex_operator.cluster.leading import Leading
-from ragindex_operator.cluster.lease import Leadership
+from ragindex_operator.cluster.lease import Leadership, new_identity
 from ragindex_operator.cluster.metrics import Metrics
 from ragindex_operator.cluster.settings import OperatorEnvironment
 from ragindex_operator.cluster.vital_signs import VitalSigns
@@ -23,12 +23,16 @@ _AFTER_TROUBLE_SECONDS = 2.0
 
 
 class Operator:
-    """One process of it. ``stop`` may be called from a signal handler."""
+    """One process of it. ``stop`` may be called from a signal handler.
+
+    Its parts are made by ``connect``, ``leadership`` and ``leading``, so that tests can give it others.
+    """
 
     def __init__(self, environment: OperatorEnvironment, *, once: bool = False) -> None:
         """``once``: to end when every object was looked at and nothing is left to do but to wait."""
-        self._environment = environment
+        self.environment = environment
         self._once = once
+        self._identity = new_identity()
         self._vital_signs = VitalSigns()
         self._metrics = Metrics()
         self._stopping = threading.Event()
@@ -39,9 +43,8 @@ class Operator:
         self._over.set()
 
     def run(self) -> None:
-        environment = self._environment
-        api = connect(environment, self._metrics.requested)
-        health = HealthServer(self._vital_signs, self._metrics, environment.host, environment.port)
+        api = self.connect(self._metrics.requested)
+        health = HealthServer(self._vital_signs, self._metrics, self.environment.host, self.environment.port)
         health.start()
         try:
             while not self._stopping.is_set():
@@ -49,16 +52,32 @@ class Operator:
         finally:
             health.stop()
 
+    def connect(self, made: Callable[[str], None]) -> KubeApi:
+        return connect(self.environment, made)
+
+    def leadership(self, api: KubeApi, identity: str, over: threading.Event) -> Leadership:
+        return Leadership(api, self.environment.release_namespace, self.environment.lease, over.set, identity=identity)
+
+    def leading(
+        self,
+        api: KubeApi,
+        leadership: Leadership,
+        vital_signs: VitalSigns,
+        metrics: Metrics,
+        over: threading.Event,
+    ) -> Leading:
+        return Leading(self.environment, api, leadership, vital_signs, metrics, over)
+
     def _wait_and_lead(self, api: KubeApi) -> None:
         over = self._over = threading.Event()
         if self._stopping.is_set():  # a stop between the loop's look and the new event
             return
-        leadership = Leadership(api, self._environment.release_namespace, self._environment.lease, over.set)
+        leadership = self.leadership(api, self._identity, over)
         if not leadership.acquire(self._stopping):
             return
         self._metrics.leading(True)
         try:
-            Leading(self._environment, api, leadership, self._vital_signs, self._metrics, over).run(once=self._once)
+            self.leading(api, leadership, self._vital_signs, self._metrics, over).run(once=self._once)
             if self._once:
                 self.stop()
         except Misconfigured:
@@ -76,6 +95,7 @@ def connect(environment: OperatorEnvironment, made: Callable[[str], None] = lamb
 
 
 def run(environment: OperatorEnvironment, *, once: bool = False) -> None:
+    logging.getLogger("kopf").setLevel(logging.WARNING)  # it tells of every event, with all its settings
     operator = Operator(environment, once=once)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: operator.stop())

@@ -11,7 +11,7 @@ import pytest
 
 from ragindex_operator.cluster.api import ApiUnavailable, KubeApi
 from ragindex_operator.cluster.connection import Answer, Connection
-from ragindex_operator.cluster.lease import Leadership
+from ragindex_operator.cluster.lease import Leadership, Times
 
 SOON = 10.0
 
@@ -188,10 +188,10 @@ def test_who_lost_it_is_told_so_and_takes_nothing_back(
 
 
 def test_who_was_stopped_for_too_long_does_not_renew_though_it_could(
-    leases: Leases, clock: Clock, lost: threading.Event, monkeypatch: pytest.MonkeyPatch
+    leases: Leases, clock: Clock, lost: threading.Event
 ) -> None:
-    monkeypatch.setattr("ragindex_operator.cluster.lease._RENEW_EVERY", 0.01)
-    one = Leadership(KubeApi(leases), "release", "ragindex-operator", lost.set, clock=clock)
+    times = Times(renew_every=0.01)
+    one = Leadership(KubeApi(leases), "release", "ragindex-operator", lost.set, times=times, clock=clock)
     assert one._try()
     clock.now += 90
     version = leases.version
@@ -199,6 +199,17 @@ def test_who_was_stopped_for_too_long_does_not_renew_though_it_could(
     assert lost.is_set()
     assert leases.version == version
     assert not one.held
+
+
+def test_who_lost_it_to_nobody_need_not_wait_for_itself(one: Leadership, leases: Leases, clock: Clock) -> None:
+    assert one._try()
+    clock.now += 26
+    assert not one.held, "the API server was away for too long"
+    again = Leadership(
+        KubeApi(leases), "release", "ragindex-operator", lambda: None, identity=one.identity, clock=clock
+    )
+    assert again._try()
+    assert again.still_held()
 
 
 def test_an_api_server_that_is_away_for_a_moment_takes_nothing(one: Leadership, leases: Leases, clock: Clock) -> None:
