@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +16,14 @@ from ragindex_operator.cluster.connection import Connection
 
 #: Who is told again and again that nobody knows it asks no faster than that.
 _BETWEEN_LOGINS = 5.0
+#: For the loop to hear of sockets that were shut down, and to close them.
+_TO_CLOSE = 0.05
 
 
 @dataclass(slots=True)
 class _Stream:
     content: aiohttp.StreamReader
-    transport: asyncio.Transport | None
+    socket: socket.socket | None
     counted: int = 0
     ended: bool = False
 
@@ -33,8 +37,9 @@ class _Stream:
 
     def give_up(self) -> None:
         """Closed in due form it would wait for the farewell of a peer that may be gone, longer than the loop lasts."""
-        if self.transport is not None and not self.content.is_eof():
-            self.transport.abort()
+        if self.socket is not None and not self.content.is_eof():
+            with suppress(OSError):  # it is closed already
+                self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class KopfSession:
@@ -79,11 +84,11 @@ class KopfSession:
 
     async def close(self) -> None:
         """kopf closes its session only when it ends in peace."""
-        for stream in self._streams.values():
-            stream.give_up()
         for session in self._sessions:
             await session.close()
-        await asyncio.sleep(0)  # for what was given up to close
+        for stream in self._streams.values():
+            stream.give_up()
+        await asyncio.sleep(_TO_CLOSE)
 
     async def _pass(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """With the token as of now, not as of the login."""
@@ -102,8 +107,10 @@ class KopfSession:
         if name in self._streams:
             self._look_at(name)
             self._streams[name].give_up()
-        connection = response.connection
-        self._streams[name] = _Stream(response.content, connection.transport if connection is not None else None)
+        transport = response.connection.transport if response.connection is not None else None
+        self._streams[name] = _Stream(
+            response.content, transport.get_extra_info("socket") if transport is not None else None
+        )
         self._opened(name)
 
     def _look_at(self, name: str) -> None:
