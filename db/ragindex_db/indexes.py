@@ -193,7 +193,13 @@ def adopt(connection: Connection, retained: IndexRow, uid: str) -> None:
 
 
 def remove(connection: Connection, index_id: int) -> None:
-    """The row and all of the catalogue that hangs on it; the data tables are dropped before."""
+    """The row and all of the catalogue that hangs on it; the data tables are dropped after, as workers lock them.
+
+    First what others lock first, in their order: a run, then its documents.
+    """
+    for table in (schema.sync_runs, schema.documents):
+        locked = sa.select(table.c.id).where(table.c.index_id == index_id).order_by(table.c.id).with_for_update()
+        connection.execute(sa.select(sa.func.count()).select_from(locked.subquery()))
     documents = sa.select(schema.documents.c.id).where(schema.documents.c.index_id == index_id)
     connection.execute(sa.delete(schema.revision_documents).where(schema.revision_documents.c.index_id == index_id))
     connection.execute(sa.delete(schema.contents).where(schema.contents.c.document_id.in_(documents)))

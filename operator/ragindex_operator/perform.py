@@ -314,14 +314,14 @@ class Performer:
 
     @_do.register
     def _drop_all(self, _action: act.DropIndex, connection: Connection) -> None:
-        """All that this uid made: its tables, then its rows. What another object made is not touched."""
+        """All that this uid made: its rows, then its tables. What another object made is not touched."""
         row = indexes.by_uid(connection, self.wanted.metadata.uid)
         if row is None:
             return
-        indexes.serve(connection, row.id, None)
-        for revision in revisions.list_kept(connection, row.id):
-            revisions.drop_tables(connection, revision.tables)
+        kept = revisions.list_kept(connection, row.id)
         indexes.remove(connection, row.id)
+        for revision in kept:
+            revisions.drop_tables(connection, revision.tables)
 
     @_begin.register
     def _release(self, _action: act.ReleaseObject) -> None:
