@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ragindex_core.errors import RagIndexError
+from ragindex_core.errors import RagIndexError, Unavailable
 from ragindex_db import installations
 from ragindex_db.engine import Connection, Database
 
@@ -15,8 +15,14 @@ class Fenced(RagIndexError):
     """Another operator has taken over; this one must change nothing more."""
 
 
+class NotTaken(Unavailable):
+    """The database, or the API server, did not answer yet when we were to take over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fence:
+    """With epoch 0, of a holder that has not taken over yet."""
+
     installation: str
     epoch: int
 
@@ -32,6 +38,8 @@ class Fence:
     @contextmanager
     def begin(self, database: Database) -> Iterator[Connection]:
         """A transaction that only the present holder can commit."""
+        if self.epoch == 0:
+            raise NotTaken(f"{self.installation} was not taken over yet")
         with database.begin() as connection:
             if not installations.holds(connection, self.installation, self.epoch):
                 raise Fenced(f"epoch {self.epoch} of {self.installation} is over")

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tests.integration.faults.lives import AtOnce, Jobs
 from tests.integration.faults.state import state
 
+from ragindex_core.errors import Unavailable
 from ragindex_core.object.reasons import Outcome, RequestName
 from ragindex_core.object.resource import RagIndex, parse
 from ragindex_core.object.revision import projection, revision_key
@@ -196,6 +197,13 @@ def test_a_former_holder_tells_no_status(world: World) -> None:
     assert world.state() == before
     look(world.present)
     assert world.state() != before
+
+
+def test_who_could_not_take_over_yet_writes_nothing_and_is_not_over_either(world: World) -> None:
+    before = world.state()
+    with pytest.raises(Unavailable):
+        world.perform(act.RegisterIndex(1, "inputs"), Fence("test", epoch=0), FIRST)
+    assert world.state() == before
 
 
 def nothing_more() -> None:
