@@ -13,7 +13,7 @@ from ragindex_core.object.resource import RagIndex
 from ragindex_operator.cluster.api import Forbidden, KubeApi, NotThere, config_maps
 from ragindex_operator.outside import Original
 
-_FRESH_SECONDS = 5.0  # one look at an object asks several times
+_FRESH_SECONDS = 2.0  # one look at an object asks several times
 _MOST_KEPT = 256
 
 

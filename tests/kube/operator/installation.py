@@ -145,6 +145,7 @@ class Installation:
                 "INSTALLATION": self.name,
                 "KUBECONFIG": str(kubeconfig or self.kubeconfig),
                 "RELEASE_NAMESPACE": self.namespace,
+                "NAMESPACES": json.dumps([self.namespace]),  # objects of other tests are not its own
                 "WORKER": json.dumps({"image": "ragindex"}),
                 "HOST": "127.0.0.1",
                 "PORT": str(port),
