@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
@@ -24,15 +24,15 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
+from ragindex_api import logging as json_logging
 from ragindex_core.reconcile import actions as act
 from ragindex_operator.cluster.api import Body, KubeApi
 from ragindex_operator.cluster.connection import Connection
 from ragindex_operator.cluster.leading import LIMITS, Leading
-from ragindex_operator.cluster.lease import Leadership
-from ragindex_operator.cluster.metrics import Metrics
+from ragindex_operator.cluster.lease import Leadership, Times
+from ragindex_operator.cluster.main import Operator
 from ragindex_operator.cluster.originals import ConfigMaps
 from ragindex_operator.cluster.settings import OperatorEnvironment
-from ragindex_operator.cluster.vital_signs import VitalSigns
 from ragindex_operator.perform import Performer
 from ragindex_operator.reconcile import Reconciler
 
@@ -48,7 +48,8 @@ class Life:
     note: str
     log: str
     end_at: str | None = None  # the point, as it is noted
-    how: int = field(default=signal.SIGKILL)
+    how: int = signal.SIGKILL
+    times: Mapping[str, float] = field(default_factory=dict)  # of its Lease
 
 
 class Points:
@@ -79,8 +80,8 @@ class Points:
 
 
 class MortalApi(KubeApi):
-    def __init__(self, connection: Connection, points: Points) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, made: Callable[[str], None], points: Points) -> None:
+        super().__init__(connection, made)
         self._points = points
 
     def _ask(self, verb: str, method: str, path: str, *rest: Any, **more: Any) -> Body:
@@ -172,24 +173,33 @@ class MortalLeading(Leading):
         return made
 
 
+class MortalOperator(Operator):
+    def __init__(self, environment: OperatorEnvironment, life: Life) -> None:
+        super().__init__(environment)
+        self._times = Times(**life.times)
+        self._points = MortalPerformer.points = Points(life)
+
+    def connect(self, made: Callable[[str], None]) -> KubeApi:
+        return MortalApi(Connection.found(self.environment.kubeconfig), made, self._points)
+
+    def leadership(self, api: KubeApi, identity: str, over: threading.Event) -> Leadership:
+        namespace, name = self.environment.release_namespace, self.environment.lease
+        return Leadership(api, namespace, name, over.set, identity=identity, times=self._times)
+
+    def leading(self, *parts: Any) -> Leading:
+        return MortalLeading(self.environment, *parts).watched_by(self._points)
+
+
 def _live(life: Life) -> None:
     output = os.open(life.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
         os.dup2(output, number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
     os.environ.update({f"RAGINDEX_{name.upper()}": value for name, value in life.settings.items()})
-    environment = OperatorEnvironment()  # type: ignore[call-arg]  # filled from the environment
-    points = MortalPerformer.points = Points(life)
-    api = MortalApi(Connection.found(environment.kubeconfig), points)
-    over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
-    leadership = Leadership(api, environment.release_namespace, environment.lease, over.set)
-    if leadership.acquire(over):
-        MortalLeading(environment, api, leadership, VitalSigns(), Metrics(), over).watched_by(points).run()
-        leadership.release()
+    json_logging.configure("INFO")
+    operator = MortalOperator(OperatorEnvironment(), life)  # type: ignore[call-arg]  # filled from the environment
+    signal.signal(signal.SIGTERM, lambda *_: operator.stop())
+    operator.run()
 
 
 def main() -> None:

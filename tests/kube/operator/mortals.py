@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,13 @@ class Mortals:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT, start_new_session=True
         )
 
-    def live(self, settings: dict[str, str], end_at: str | None = None, how: int = signal.SIGKILL) -> Mortal:
+    def live(
+        self,
+        settings: dict[str, str],
+        end_at: str | None = None,
+        how: signal.Signals = signal.SIGKILL,
+        times: Mapping[str, float] | None = None,
+    ) -> Mortal:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with self._lock:
@@ -85,7 +91,7 @@ class Mortals:
                 "note": f"{self._folder / str(self._number)}.points",
                 "log": f"{self._folder / str(self._number)}.log",
             }
-            life = Life(settings=settings, end_at=end_at, how=how, **files)
+            life = Life(settings=settings, end_at=end_at, how=how, times=times or {}, **files)
             self._process.stdin.write(as_line(life))
             self._process.stdin.flush()
             return Mortal(int(self._process.stdout.readline()), life)
@@ -97,13 +103,3 @@ class Mortals:
         self._process.stdin.close()
         assert self._process.wait(30) == 0
         self._process.stdout.close()
-
-
-def until(holds: object, what: str, seconds: float) -> float:
-    """Looks until it holds, and gives how long that took."""
-    assert callable(holds)
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
-    return time.monotonic() - began

@@ -131,7 +131,7 @@ class Scene:
     def _database(self) -> dict[str, Any]:
         try:
             return state(self.url)
-        except sa.exc.ProgrammingError as error:  # a table went while we read its catalogue
+        except sa.exc.DBAPIError as error:  # a table went while we read
             return {"read at a bad moment": str(error)}
 
     def _batch(self, plural: str) -> list[Object]:
@@ -290,12 +290,10 @@ def live_and_die(stage_set: StageSet, mortals: Mortals, deaths: dict[str, str]) 
                 (outcome.killed if died else outcome.missed).append(f"{stage}: {point}")
                 operator = scene.operator()
             began = time.monotonic()
-            different = _differences(expected, scene.everything())
-            while different and time.monotonic() - began < CONVERGES_SECONDS:
+            while not _arrived(expected, scene) and time.monotonic() - began < CONVERGES_SECONDS:
                 time.sleep(0.3)
-                different = _differences(expected, scene.everything())
             outcome.took.append(time.monotonic() - began)
-            if different:
+            if different := _differences(expected, scene.everything()):
                 outcome.wrong[f"{stage}: {point}"] = {**different, "said": operator.said()}
                 break
             operator.kill()
@@ -317,7 +315,7 @@ def _died(operator: Mortal, arrived: Callable[[], bool]) -> bool:
 
 
 def _arrived(expected: dict[str, Any], scene: Scene) -> bool:
-    return not _differences(expected, scene.everything())
+    return scene.settled() and not _differences(expected, scene.everything())
 
 
 def _differences(clean: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
