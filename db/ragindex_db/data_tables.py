@@ -7,7 +7,7 @@ them; everyone else finds them here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,41 +15,64 @@ from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from ragindex_db.keyword.tables import IN_PAGE, KeywordTables, keyword_tables
+from ragindex_db.keyword.tables import IN_PAGE, KeywordTables, keyword_table_names, keyword_tables
 from ragindex_db.schema import DATA_SCHEMA
 
 #: Halfvec holds 4,000 dimensions in an HNSW index, vector 2,000.
 MOST_INDEXED_DIMENSIONS = {"HalfVector": 4000, "Vector": 2000}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RevisionTables:
+    """The tables are described when the first of them is asked for: that takes time and 200 KiB of memory, and who
+    looks after hundreds of indexes mostly wants their names."""
+
     revision_id: int
     dimensions: int
     element_type: str  # HalfVector | Vector
-    metadata: sa.MetaData
-    chunk: Table
-    vector: Table
-    keyword: KeywordTables
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all its tables, without the schema."""
+        return (self._chunk_name, self._vector_name, *keyword_table_names(self.revision_id))
 
     @property
     def vector_index_name(self) -> str:
         return f"vector_{self.revision_id:d}_hnsw"
 
+    @cached_property
+    def metadata(self) -> sa.MetaData:
+        metadata = sa.MetaData(schema=DATA_SCHEMA)
+        _chunk_table(metadata, self._chunk_name)
+        _vector_table(metadata, self._vector_name, embedding_type(self.dimensions, self.element_type))
+        keyword_tables(metadata, self.revision_id)
+        return metadata
+
+    @cached_property
+    def chunk(self) -> Table:
+        return self.metadata.tables[f"{DATA_SCHEMA}.{self._chunk_name}"]
+
+    @cached_property
+    def vector(self) -> Table:
+        return self.metadata.tables[f"{DATA_SCHEMA}.{self._vector_name}"]
+
+    @cached_property
+    def keyword(self) -> KeywordTables:
+        return keyword_tables(self.metadata, self.revision_id)
+
+    @property
+    def _chunk_name(self) -> str:
+        return f"chunk_{self.revision_id:d}"
+
+    @property
+    def _vector_name(self) -> str:
+        return f"vector_{self.revision_id:d}"
+
 
 @lru_cache(maxsize=4096)
 def revision_tables(revision_id: int, dimensions: int, element_type: str) -> RevisionTables:
     """The same objects for the same revision, so that compiled statements are found again."""
-    metadata = sa.MetaData(schema=DATA_SCHEMA)
-    return RevisionTables(
-        revision_id=revision_id,
-        dimensions=dimensions,
-        element_type=element_type,
-        metadata=metadata,
-        chunk=_chunk_table(metadata, f"chunk_{revision_id:d}"),
-        vector=_vector_table(metadata, f"vector_{revision_id:d}", embedding_type(dimensions, element_type)),
-        keyword=keyword_tables(metadata, revision_id),
-    )
+    return RevisionTables(revision_id, dimensions, element_type)
 
 
 def embedding_type(dimensions: int, element_type: str) -> sa.types.TypeEngine[Any]:
@@ -95,7 +118,7 @@ def _vector_table(metadata: sa.MetaData, name: str, embedding: sa.types.TypeEngi
     return Table(
         name,
         metadata,
-        Column("chunk_id", sa.BigInteger, primary_key=True),
+        Column("chunk_id", sa.BigInteger, primary_key=True, autoincrement=False),
         Column("document_id", sa.BigInteger, nullable=False),
         Column("sealed", sa.Boolean, nullable=False),
         Column("embedding", embedding, nullable=False),

@@ -114,6 +114,16 @@ def by_uid(connection: Connection, uid: str) -> IndexRow | None:
     return None if row is None else _record(row)
 
 
+def full_name(connection: Connection, installation: str, index_id: int) -> str | None:
+    """``namespace/name``, were it this installation's."""
+    row = connection.execute(
+        sa.select(indexes.c.namespace, indexes.c.name).where(
+            indexes.c.id == index_id, indexes.c.installation_id == installation
+        )
+    ).one_or_none()
+    return None if row is None else f"{row.namespace}/{row.name}"
+
+
 def list_live(connection: Connection, installation: str) -> list[IndexRow]:
     rows = connection.execute(
         sa.select(*_COLUMNS)
@@ -130,6 +140,19 @@ def list_retained(connection: Connection, installation: str) -> list[IndexRow]:
         .order_by(indexes.c.namespace, indexes.c.name, indexes.c.retained_at)
     )
     return [_record(row) for row in rows]
+
+
+def retained_uids(connection: Connection, installation: str, namespace: str, name: str) -> frozenset[str]:
+    """Of those that were retained under this name: what an object called so may take over."""
+    rows = connection.execute(
+        sa.select(indexes.c.uid).where(
+            indexes.c.installation_id == installation,
+            indexes.c.namespace == namespace,
+            indexes.c.name == name,
+            indexes.c.retained_at.isnot(None),
+        )
+    )
+    return frozenset(rows.scalars())
 
 
 def write_status(connection: Connection, index_id: int, status: Mapping[str, Any]) -> None:

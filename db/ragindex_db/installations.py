@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from ragindex_db.schema import installations
-
-
-def clock(connection: Connection) -> datetime:
-    """The time that the catalogue's dates are of."""
-    found: datetime = connection.execute(sa.select(sa.func.now())).scalar_one()
-    return found
 
 
 def raise_epoch(connection: Connection, installation: str, holder: str) -> int:

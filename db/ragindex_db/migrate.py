@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateSchema
 from ragindex_core.errors import Misconfigured, Unavailable
 from ragindex_db.engine import Database, translated
 from ragindex_db.schema import DATA_SCHEMA, SCHEMA
+from ragindex_db.server import server
 
 OLDEST_SERVER = 150000
 OLDEST_PGVECTOR = (0, 8, 0)
@@ -122,15 +123,6 @@ def config(connection: Connection | None) -> Config:
     return config
 
 
-def server_versions(connection: Connection) -> tuple[str, str | None]:
-    """The versions of the server and of pgvector, as people write them."""
-    server = connection.execute(sa.select(sa.func.current_setting("server_version"))).scalar_one()
-    extension = connection.execute(
-        sa.text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-    ).scalar_one_or_none()
-    return str(server).split(" ")[0], extension
-
-
 def _check_server(connection: Connection) -> None:
     number = int(connection.execute(sa.select(sa.func.current_setting("server_version_num"))).scalar_one())
     if number < OLDEST_SERVER:
@@ -138,7 +130,7 @@ def _check_server(connection: Connection) -> None:
 
 
 def _check_pgvector(connection: Connection) -> None:
-    version = server_versions(connection)[1] or "0"
+    version = server(connection).pgvector or "0"
     if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_PGVECTOR:
         oldest = ".".join(map(str, OLDEST_PGVECTOR))
         raise Misconfigured(

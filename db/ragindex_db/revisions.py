@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -166,19 +166,12 @@ def counts(connection: Connection, revision_ids: Sequence[int]) -> dict[int, Cou
     return {revision_id: found.get(revision_id, Counts()) for revision_id in revision_ids}
 
 
-def missing(connection: Connection, index_id: int, revision_ids: Sequence[int]) -> dict[int, int]:
-    """For each revision, how many live documents it has never heard of."""
-    live = connection.execute(
-        sa.select(sa.func.count())
-        .select_from(schema.documents)
-        .where(schema.documents.c.index_id == index_id, schema.documents.c.deleted_at.is_(None))
-    ).scalar_one()
-    rd = revision_documents.c
-    rows = connection.execute(
-        sa.select(rd.revision_id, sa.func.count()).where(rd.revision_id.in_(revision_ids)).group_by(rd.revision_id)
+def live_documents(connection: Connection, index_id: int) -> int:
+    """What each revision should hold or have queued."""
+    live = sa.select(sa.func.count()).where(
+        schema.documents.c.index_id == index_id, schema.documents.c.deleted_at.is_(None)
     )
-    heard = {row[0]: int(row[1]) for row in rows}
-    return {revision_id: max(int(live) - heard.get(revision_id, 0), 0) for revision_id in revision_ids}
+    return int(connection.execute(live).scalar_one())
 
 
 def coverage(connection: Connection, active: int, revision_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -244,7 +237,8 @@ def waiting(connection: Connection, revision_id: int) -> list[Waiting]:
 
 def create_tables(connection: Connection, tables: RevisionTables) -> None:
     connection.execute(CreateSchema(DATA_SCHEMA, if_not_exists=True))
-    tables.metadata.create_all(connection, checkfirst=True)
+    described = replace(tables)  # for this once: nobody searches here, and the memory is free again
+    described.metadata.create_all(connection, checkfirst=True)
     update(connection, tables.revision_id, tables_ready=True)
 
 
@@ -255,12 +249,12 @@ def drop_tables(connection: Connection, tables: RevisionTables) -> None:
     document_id = revision_documents.c.document_id
     connection.execute(sa.select(document_id).where(queued).order_by(document_id).with_for_update())
     connection.execute(sa.delete(revision_documents).where(queued))
-    tables.metadata.drop_all(connection, checkfirst=True)
+    replace(tables).metadata.drop_all(connection, checkfirst=True)  # described for this once
     update(connection, tables.revision_id, tables_ready=False, state="Dropped", dropped_at=sa.func.now())
 
 
 def size_bytes(connection: Connection, tables: Sequence[RevisionTables]) -> int:
-    names = [f"{table.schema}.{table.name}" for each in tables for table in each.metadata.sorted_tables]
+    names = [f"{DATA_SCHEMA}.{name}" for each in tables for name in each.names]
     if not names:
         return 0
     name = sa.func.unnest(sa.cast(names, sa.ARRAY(sa.Text))).column_valued("name")

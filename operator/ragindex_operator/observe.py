@@ -31,18 +31,17 @@ from ragindex_db import (
     budgets,
     config_maps,
     indexes,
-    installations,
-    migrate,
     queue,
     requests,
     revisions,
-    room,
     runs,
     search,
 )
 from ragindex_db.engine import Connection, Database
 from ragindex_db.revisions import RevisionRow
+from ragindex_db.room import Room
 from ragindex_db.runs import SyncRun
+from ragindex_db.server import server
 from ragindex_operator.outside import Originals, Workforce, mirrored_sources
 
 
@@ -51,6 +50,7 @@ def observe(
     installation: str,
     wanted: RagIndex,
     workforce: Workforce,
+    room: Room,
     originals: Originals | None = None,
     refusals: Sequence[FieldProblem] = (),
 ) -> Observed:
@@ -59,7 +59,7 @@ def observe(
     versions = _versions(wanted, originals)
     try:
         with database.begin() as connection:
-            found = _observe(connection, installation, wanted, versions)
+            found = _observe(connection, installation, wanted, room, versions)
     except Unavailable as error:
         return Observed(database=DatabaseState(reachable=False, writable=False, message=str(error)), crew=crew)
     return replace(found, crew=crew, refusals=tuple(refusals))
@@ -87,17 +87,16 @@ def _mirrored(there: Mapping[str, str | None], copies: Mapping[str, str | None])
 
 
 def _observe(
-    connection: Connection, installation: str, wanted: RagIndex, versions: Mapping[str, str | None]
+    connection: Connection, installation: str, wanted: RagIndex, room: Room, versions: Mapping[str, str | None]
 ) -> Observed:
     row = indexes.by_uid(connection, wanted.metadata.uid)
-    server, pgvector = migrate.server_versions(connection)
+    there = server(connection)
     if row is None:
-        retained = indexes.list_retained(connection, installation)
-        mine = (wanted.metadata.namespace, wanted.metadata.name)
+        named = (wanted.metadata.namespace, wanted.metadata.name)
         return Observed(
-            database=DatabaseState(server_version=server, pgvector_version=pgvector),
+            database=DatabaseState(now=there.now, server_version=there.version, pgvector_version=there.pgvector),
             mirrored=_mirrored(versions, {}),
-            adoptable=frozenset(r.uid for r in retained if (r.namespace, r.name) == mine),
+            adoptable=indexes.retained_uids(connection, installation, *named),
         )
     kept = revisions.list_kept(connection, row.id)
     numbers = {revision.id: revision.number for revision in kept}
@@ -107,10 +106,10 @@ def _observe(
     has_work = sync_runs.under_way or any(revision.documents.unfinished or revision.missing for revision in found)
     return Observed(
         database=DatabaseState(
-            now=installations.clock(connection),
+            now=there.now,
             full=has_work and room.is_full(connection),
-            server_version=server,
-            pgvector_version=pgvector,
+            server_version=there.version,
+            pgvector_version=there.pgvector,
             size_bytes=revisions.size_bytes(connection, [r.tables for r in kept if r.tables_ready]),
         ),
         index=IndexRow(
@@ -138,7 +137,7 @@ def _observe(
 
 def _revisions(connection: Connection, index_id: int, kept: list[RevisionRow]) -> tuple[Revision, ...]:
     counts = revisions.counts(connection, [r.id for r in kept])
-    missing = revisions.missing(connection, index_id, [r.id for r in kept])
+    live = revisions.live_documents(connection, index_id)
     active = next((r.id for r in kept if r.state == "Active"), None)
     covered = revisions.coverage(connection, active, [r.id for r in kept]) if active else {}
     found = []
@@ -152,7 +151,7 @@ def _revisions(connection: Connection, index_id: int, kept: list[RevisionRow]) -
                 projection=dict(row.projection),
                 state=RevisionState(row.state),
                 tables_ready=row.tables_ready,
-                missing=missing[row.id],
+                missing=max(live - c.total, 0),
                 documents=DocumentCounts(
                     indexed=c.indexed, pending=c.pending, processing=c.processing, failed=c.failed
                 ),
@@ -184,10 +183,12 @@ def _vector_index(connection: Connection, row: RevisionRow) -> VectorIndex:
 
 def _runs(connection: Connection, index_id: int) -> Runs:
     latest = runs.latest(connection, index_id)
+    if not latest:
+        return Runs()
     ended = next((run for run in latest if run.completed_at is not None), None)
     success = runs.last_success(connection, index_id)
     return Runs(
-        last=_run(latest[0]) if latest else None,
+        last=_run(latest[0]),
         last_ended=_run(ended) if ended else None,
         last_success=_run(success) if success else None,
         consecutive_failures=runs.consecutive_failures(connection, index_id),

@@ -17,6 +17,7 @@ from ragindex_core.reconcile.situation import Limits
 from ragindex_core.reconcile.status import status_of, status_of_unreadable, worth_writing
 from ragindex_db import indexes, signals
 from ragindex_db.engine import Database, DatabaseFull
+from ragindex_db.room import Room
 from ragindex_operator.builds import Builds
 from ragindex_operator.capabilities import Capabilities, refusals
 from ragindex_operator.fence import Fence
@@ -55,6 +56,7 @@ class Reconciler:
     performer: type[Performer] = Performer
     originals: Originals | None = None
     rules: Callable[[RagIndex], Sequence[FieldProblem]] = lambda _wanted: ()
+    _room: Room = field(default_factory=Room)
     _written: dict[str, tuple[RagIndexStatus, datetime]] = field(default_factory=dict)
 
     def reconcile(
@@ -102,7 +104,9 @@ class Reconciler:
 
     def _observe(self, wanted: RagIndex) -> Observed:
         refused = (*refusals(wanted.spec, self.capabilities), *self.rules(wanted))
-        return observe(self.database, self.fence.installation, wanted, self.workforce, self.originals, refused)
+        return observe(
+            self.database, self.fence.installation, wanted, self.workforce, self._room, self.originals, refused
+        )
 
     def _previous(self, wanted: RagIndex, now: datetime) -> RagIndexStatus | None:
         """What was written last: remembered, read once after a start, or as the object shows it."""

@@ -47,11 +47,23 @@ class KeywordTables:
         return (self.terms, self.head, self.removed, self.segment, self.posting)
 
 
+_NAMES = ("terms", "head", "removed", "segment", "posting")
+
+
+def keyword_table_names(revision_id: int) -> tuple[str, ...]:
+    """Without the schema."""
+    return tuple(_full_name(name, revision_id) for name in _NAMES)
+
+
+def _full_name(name: str, revision_id: int) -> str:
+    return f"keyword_{name}_{revision_id:d}"
+
+
 def keyword_tables(metadata: sa.MetaData, revision_id: int) -> KeywordTables:
     """The tables of ``revision_id``, registered with ``metadata``: asking twice gives the same ones."""
 
     def table(name: str, *items: sa.schema.SchemaItem, **options: Any) -> sa.Table:
-        full_name = f"keyword_{name}_{revision_id:d}"
+        full_name = _full_name(name, revision_id)
         known = metadata.tables.get(f"{SCHEMA}.{full_name}")
         return known if known is not None else sa.Table(full_name, metadata, *items, schema=SCHEMA, **options)
 

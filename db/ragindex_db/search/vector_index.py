@@ -20,7 +20,8 @@ from ragindex_core.errors import NotReady
 from ragindex_core.object.spec import Distance
 from ragindex_db.data_tables import MOST_INDEXED_DIMENSIONS, RevisionTables
 from ragindex_db.engine import Database
-from ragindex_db.migrate import server_versions
+from ragindex_db.schema import DATA_SCHEMA
+from ragindex_db.server import server
 
 #: Any number will do, so long as it is ours and the same for all: advisory locks are a database's own.
 _BUILD_LOCK = 7_241_053_312
@@ -144,7 +145,7 @@ def vector_index_exists(connection: Connection, tables: RevisionTables) -> bool:
 
 def _indexes(connection: Connection, tables: RevisionTables) -> Sequence[Row[Any]]:
     """Valid ones first, then the one being built."""
-    bound = {"schema": tables.vector.schema, "names": list(index_names(tables))}
+    bound = {"schema": DATA_SCHEMA, "names": list(index_names(tables))}
     return connection.execute(_STATES, bound).all()
 
 
@@ -263,7 +264,7 @@ def _size_memory(connection: Connection, tables: RevisionTables, m: int, most: i
     links = 44 * m  # bytes for the neighbours of a row over all its levels, as measured
     needed = rows * (tables.dimensions * component + links) * 5 // 4
     _set(connection, "maintenance_work_mem", f"{min(max(needed, _LEAST_MEMORY), most) >> 10}kB")
-    version = (server_versions(connection)[1] or "0").split(".")
+    version = (server(connection).pgvector or "0").split(".")
     if tuple(int(part) for part in version[:3]) < _BUILDS_IN_PARALLEL:
         _set(connection, "max_parallel_maintenance_workers", "0")
 

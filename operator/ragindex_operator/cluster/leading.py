@@ -185,13 +185,13 @@ class Leading:
             self._queue.add_after(named, _SETTLE)
 
     def _key_of(self, index_id: int) -> str | None:
+        """Asked one by one: of hundreds of new objects, each would list all."""
         if index_id not in self._keys:
             try:
-                rows = self._database.run(indexes.list_live, self._environment.installation)
+                name = self._database.run(indexes.full_name, self._environment.installation, index_id)
             except RagIndexError:
                 return None  # who cannot ask the database now looks at everything when it is back
-            self._keys = {row.id: row.full_name for row in rows}
-            self._keys.setdefault(index_id, "")  # another installation's: not to be looked for each time
+            self._keys[index_id] = name or ""  # another installation's: not to be looked for each time
         return self._keys[index_id] or None
 
     def _resync(self) -> None:

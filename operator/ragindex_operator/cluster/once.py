@@ -11,6 +11,7 @@ from ragindex_core.object.resource import RagIndex
 from ragindex_core.reconcile import actions as act
 from ragindex_core.reconcile.plan import plan
 from ragindex_db.engine import Database, DatabaseSettings
+from ragindex_db.room import Room
 from ragindex_operator import allow
 from ragindex_operator.capabilities import refusals
 from ragindex_operator.cluster.api import KubeApi
@@ -79,7 +80,7 @@ def _intention(
         *refusals(wanted.spec, CAPABILITIES),
         *allow.refusals(environment.allow, wanted, environment.directories),
     )
-    observed = observe(database, environment.installation, wanted, workforce, ConfigMaps(api), refused)
+    observed = observe(database, environment.installation, wanted, workforce, Room(), ConfigMaps(api), refused)
     now = observed.database.now or datetime.now(UTC)
     actions = [_said(action) for action in plan(wanted, observed, now, LIMITS)]
     if not held and not wanted.deleting:
