@@ -219,13 +219,20 @@ class Performer:
     def _build_index(self, action: act.BuildVectorIndex) -> None:
         with self.database.begin() as connection:
             tables = self._revision(connection, action.revision).tables
-        self.builds.start(tables.vector.name, partial(self._build, tables, action.m, action.ef_construction))
+        self.builds.start(tables.vector.name, partial(self._build, tables, action))
 
-    def _build(self, tables: RevisionTables, m: int, ef_construction: int) -> None:
+    def _build(self, tables: RevisionTables, action: act.BuildVectorIndex) -> None:
         """Its turn may come long after it was asked for."""
         self.fence.check(self.database)
         distance = self.wanted.spec.embedding.distance
-        search.build_vector_index(self.database, tables, m=m, ef_construction=ef_construction, distance=distance)
+        search.build_vector_index(
+            self.database,
+            tables,
+            m=action.m,
+            ef_construction=action.ef_construction,
+            distance=distance,
+            again=action.again,
+        )
         self._say_that_it_ended()
 
     @_begin.register

@@ -31,11 +31,13 @@ class VectorIndexState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
-    """``m`` and ``ef_construction`` are those of the index in use, or of the one being built when there is none."""
+    """``m`` and ``ef_construction`` are those of the index in use, or of the one being built when there is none;
+    ``bloat`` is how many times as large it is as one built anew, where somebody asked for it to be known."""
 
     state: VectorIndexState = VectorIndexState.ABSENT
     m: int | None = None
     ef_construction: int | None = None
+    bloat: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ class Timetable:
 class Crew:
     """Who works for the object. ``listing`` says that somebody carries out a run that was asked for, or is about to,
     as always where a process ``stands_by``; ``queued`` that work waits for pods; ``trouble`` how those that worked last
-    failed, and ``rests_until`` when the next may be started then."""
+    failed, and ``rests_until`` when the next may be started then. ``left`` has the runs that somebody was to carry out
+    and the time that one ended, whatever became of the run."""
 
     workers: Workers | None = None
     listing: bool = True
@@ -216,6 +219,7 @@ class Crew:
     queued: bool = False
     trouble: str | None = None
     rests_until: datetime | None = None
+    left: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,10 @@ def wake_at(index: RagIndex, observed: Observed, now: datetime, limits: Limits |
     times = [_droppable_at(s, revision) for revision in observed.in_state(RevisionState.DROPPING)]
     if observed.crew.rests_until is not None:
         times.append(observed.crew.rests_until)
+    if s.run_takable_at is not None:
+        times.append(s.run_takable_at)
+    if s.rebuild_schedule is not None:
+        times.append(s.rebuild_schedule.next_after(now))
     if observed.mirrored:
         times.append(now + s.limits.look_at_mirrored)
     if not index.spec.suspend and not observed.runs.under_way:
@@ -260,7 +264,7 @@ def _runs_are_carried_out(s: Situation) -> Iterator[Action]:
     last = s.observed.runs.last
     if last is None or not last.under_way or s.index.spec.suspend or s.observed.crew.listing:
         return
-    if s.may_start_pods:
+    if s.may_start_pods and s.run_takable_at is None:
         yield ListSources(last.id)
 
 
@@ -284,6 +288,9 @@ def _vector_indexes_are_as_wished(s: Situation) -> Iterator[Action]:
             yield DropVectorIndex(revision.number)
         elif graph is not None and not building and s.lacks_index(revision) and _may_be_indexed(s, revision):
             yield BuildVectorIndex(revision.number, graph.m, graph.ef_construction)
+            building = True
+        elif graph is not None and not building and revision is s.active and s.to_be_rebuilt(revision):
+            yield BuildVectorIndex(revision.number, graph.m, graph.ef_construction, again=True)
             building = True
 
 

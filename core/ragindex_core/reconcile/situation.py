@@ -32,6 +32,9 @@ class Limits:
     index_from_chunks: int = 10_000  # below, exact search is as fast and an index only costs
     reader_cache: timedelta = timedelta(seconds=60)  # how long a reader may go on using a revision it resolved
     keeps_schedules: bool = True  # False where a timetable of its own (a CronJob) starts the scheduled runs
+    leases_last: timedelta = timedelta(seconds=90)  # of a run whose worker is gone, until another may take it
+    rebuild_window: timedelta = timedelta(minutes=15)  # after a rebuild's hour, in which it may still be begun
+    bloated_from: float = 1.5  # times the size of an index built anew
     look_at_mirrored: timedelta = timedelta(seconds=60)  # how often sources are looked at that tell of no change
     retry_first: timedelta = timedelta(seconds=30)
     retry_most: timedelta = timedelta(minutes=30)
@@ -199,6 +202,29 @@ class Situation:
         return not self.observed.crew.queued and (rests_until is None or rests_until <= self.now)
 
     # Runs
+
+    @property
+    def run_takable_at(self) -> datetime | None:
+        """When the run under way may be taken by another; None when it may be now. A worker that died holds it until
+        its lease is over."""
+        last = self.observed.runs.last
+        ended = self.observed.crew.left.get(last.id) if last is not None else None
+        if last is None or ended is None or last.state is RunState.PENDING:
+            return None
+        at = ended + self.limits.leases_last
+        return at if at > self.now else None
+
+    @property
+    def rebuild_schedule(self) -> Schedule | None:
+        expression = self.index.spec.index.rebuild_schedule
+        return Schedule(expression, "Etc/UTC") if expression is not None else None
+
+    def to_be_rebuilt(self, revision: Revision) -> bool:
+        """In its hour, and when it pays."""
+        bloat = revision.vector_index.bloat
+        if self.rebuild_schedule is None or bloat is None or bloat < self.limits.bloated_from:
+            return False
+        return self.rebuild_schedule.due(self.now - self.limits.rebuild_window, self.now)
 
     @property
     def wished_timetable(self) -> Timetable | None:

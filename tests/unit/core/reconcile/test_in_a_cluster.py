@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from ragindex_core.errors import FieldProblem
 from ragindex_core.object.reasons import ConditionType, RequestName
 from ragindex_core.object.resource import RagIndex
 from ragindex_core.reconcile import actions as a
-from ragindex_core.reconcile.observed import DatabaseState, MirroredSource, Timetable, Workers
+from ragindex_core.reconcile.observed import DatabaseState, MirroredSource, Timetable, VectorIndexState, Workers
 from ragindex_core.reconcile.plan import plan, wake_at
 from ragindex_core.testing.world import World
 
@@ -164,3 +165,48 @@ def test_on_a_laptop_somebody_stands_by_and_nothing_is_started(world: World, an_
     world.settle(an_index(ingestion=SCHEDULED))
     assert world.crew.timetable is None
     assert world.crew.stands_by
+
+
+def test_a_run_whose_worker_died_is_given_away_when_its_lease_is_over(cluster: World, an_index: Make) -> None:
+    index = an_index()
+    cluster.settle_until(index, lambda: cluster.crew.listing)
+    run = cluster.runs[-1].id
+    cluster.crew = replace(cluster.crew, listing=False, left={run: cluster.now})
+    assert not any(isinstance(action, a.ListSources) for action in cluster.reconcile(index))
+    wake = wake_at(index, cluster.observe(), cluster.now, cluster.limits)
+    assert wake == cluster.now + cluster.limits.leases_last
+    cluster.now = wake
+    assert a.ListSources(run) in cluster.reconcile(index)
+
+
+def test_a_bloated_index_is_rebuilt_in_its_hour(world: World, an_index: Make) -> None:
+    world.limits = replace(world.limits, index_from_chunks=10)
+    index = an_index(index={"type": "HNSW", "rebuildSchedule": "0 3 * * *"})
+    world.settle(index)
+    revision = world.revisions[0]
+    assert revision.vector_index.state is VectorIndexState.VALID
+    revision.vector_index = replace(revision.vector_index, bloat=2.0)
+    world.now = world.now.replace(hour=2, minute=59) + timedelta(days=1)
+    assert plan(index, world.observe(), world.now, world.limits) == ()
+    wake = wake_at(index, world.observe(), world.now, world.limits)
+    assert wake is not None
+    assert (wake.hour, wake.minute) == (3, 0)
+    assert plan(index, world.observe(), wake, world.limits) == (a.BuildVectorIndex(1, 16, 128, again=True),)
+    assert plan(index, world.observe(), wake + timedelta(hours=1), world.limits) == ()
+
+
+def test_an_index_that_is_not_bloated_is_left_alone(world: World, an_index: Make) -> None:
+    world.limits = replace(world.limits, index_from_chunks=10)
+    index = an_index(index={"type": "HNSW", "rebuildSchedule": "0 3 * * *"})
+    world.settle(index)
+    world.revisions[0].vector_index = replace(world.revisions[0].vector_index, bloat=1.2)
+    at_three = world.now.replace(hour=3, minute=0) + timedelta(days=1)
+    assert plan(index, world.observe(), at_three, world.limits) == ()
+
+
+def test_what_was_forbidden_later_takes_in_nothing_more(cluster: World, an_index: Make) -> None:
+    index = an_index(ingestion=SCHEDULED)
+    cluster.settle_until(index, lambda: cluster.crew.listing)
+    refused = replace(cluster.observe(), refusals=(FieldProblem("spec.sources[0]", "not allowed any more"),))
+    resting = Timetable("*/30 * * * *", "Etc/UTC", suspended=True)
+    assert plan(index, refused, cluster.now, cluster.limits) == (a.KeepTimetable(resting), a.StopWorkers())
