@@ -102,7 +102,8 @@ def _observe(
     numbers = {revision.id: revision.number for revision in kept}
     embedding = wanted.spec.embedding
     until = budgets.throttled_until(connection, embedding.provider.value, embedding.model)
-    found, sync_runs = _revisions(connection, row.id, kept), _runs(connection, row.id)
+    weighed = wanted.spec.index.rebuild_schedule is not None
+    found, sync_runs = _revisions(connection, row.id, kept, weighed=weighed), _runs(connection, row.id)
     has_work = sync_runs.under_way or any(revision.documents.unfinished or revision.missing for revision in found)
     return Observed(
         database=DatabaseState(
@@ -135,7 +136,10 @@ def _observe(
     )
 
 
-def _revisions(connection: Connection, index_id: int, kept: list[RevisionRow]) -> tuple[Revision, ...]:
+def _revisions(
+    connection: Connection, index_id: int, kept: list[RevisionRow], *, weighed: bool
+) -> tuple[Revision, ...]:
+    """``weighed``: with how bloated the active one's vector index is."""
     counts = revisions.counts(connection, [r.id for r in kept])
     live = revisions.live_documents(connection, index_id)
     active = next((r.id for r in kept if r.state == "Active"), None)
@@ -157,7 +161,7 @@ def _revisions(connection: Connection, index_id: int, kept: list[RevisionRow]) -
                 ),
                 chunks=c.chunks,
                 coverage=Coverage(surviving=surviving, covered=covers),
-                vector_index=_vector_index(connection, row),
+                vector_index=_vector_index(connection, row, weighed=weighed and row.id == active),
                 estimated_tokens=row.estimated_tokens,
                 estimated_cost=None if row.estimated_cost_micro_usd is None else _dollars(row.estimated_cost_micro_usd),
                 effective_max_tokens=row.effective_max_tokens,
@@ -174,11 +178,16 @@ def _dollars(micro: int) -> str:
     return f"{micro / 1_000_000:.2f}"
 
 
-def _vector_index(connection: Connection, row: RevisionRow) -> VectorIndex:
+def _vector_index(connection: Connection, row: RevisionRow, *, weighed: bool) -> VectorIndex:
     if not row.tables_ready:
         return VectorIndex()
     found = search.vector_index_state(connection, row.tables)
-    return VectorIndex(state=VectorIndexState(found.state.value), m=found.m, ef_construction=found.ef_construction)
+    return VectorIndex(
+        state=VectorIndexState(found.state.value),
+        m=found.m,
+        ef_construction=found.ef_construction,
+        bloat=search.vector_index_bloat(connection, row.tables) if weighed else None,
+    )
 
 
 def _runs(connection: Connection, index_id: int) -> Runs:

@@ -18,7 +18,7 @@ from ragindex_core.reconcile.observed import Crew, Timetable, Workers
 from ragindex_core.reconcile.share import Ask, Holding, grant
 from ragindex_operator.cluster import manifests as m
 from ragindex_operator.cluster.api import AlreadyExists, Body, Conflict, KubeApi, NotThere, Refused, cron_jobs, jobs
-from ragindex_operator.cluster.jobs import JobStore
+from ragindex_operator.cluster.jobs import JobStore, key_of
 from ragindex_operator.cluster.manifests import Release
 
 _REST_FIRST, _REST_MOST = timedelta(seconds=30), timedelta(minutes=30)
@@ -73,6 +73,7 @@ class KubeWorkforce:
             queued=workers is None and self._still_waits(wanted.metadata.uid),
             trouble=trouble,
             rests_until=rests_until,
+            left=_left(found),
         )
 
     def _workers(self, wanted: RagIndex, job: Body) -> Workers:
@@ -251,9 +252,10 @@ class KubeWorkforce:
         for job in self._store.of(uid):
             self._delete(self._job_path(job), job)
 
-    def known(self) -> set[str]:
-        """The uids of all objects that something was made for."""
-        return {_label(body, m.UID) for body in (*self._store.every(), *self._store.every_schedule())}
+    def known(self, key: str | None = None) -> set[str]:
+        """The uids of all objects that something was made for; of those of one "namespace/name"."""
+        every = (*self._store.every(), *self._store.every_schedule())
+        return {_label(body, m.UID) for body in every if key is None or key_of(body) == key}
 
     def _delete(self, path: str, body: Body) -> None:
         self._may_write()
@@ -285,6 +287,17 @@ def _finished(job: Body) -> Body | None:
 
 def _active(job: Body) -> bool:
     return _finished(job) is None and "deletionTimestamp" not in job["metadata"]
+
+
+def _left(found: Sequence[Body]) -> dict[str, datetime]:
+    """The runs that Jobs were made for and that ended, with the time of the last one's end."""
+    ended: dict[str, datetime] = {}
+    for job in found:
+        run, end = _label(job, m.RUN), _finished(job)
+        if run and end is not None and end.get("lastTransitionTime"):
+            at = datetime.fromisoformat(end["lastTransitionTime"])
+            ended[run] = max(at, ended.get(run, at))
+    return ended
 
 
 def _latest(found: Any) -> Body | None:
