@@ -11,6 +11,8 @@ import pytest
 from tests.kube.harness.api_proxy import ApiProxy
 from tests.kube.harness.control_plane import ControlPlane, GivenCluster
 
+from ragindex_operator.cluster import api
+from ragindex_operator.cluster import jobs as jobs_store
 from ragindex_operator.cluster.api import KubeApi, cron_jobs, jobs
 from ragindex_operator.cluster.connection import Connection
 from ragindex_operator.cluster.jobs import JobStore
@@ -169,6 +171,25 @@ def test_a_cut_watch_is_begun_anew(
             api_proxy.cut()
             kube.create(jobs(namespace), job(f"uid-{number}"))
             changes.wait_for(lambda uid=f"uid-{number}": store.of(uid))  # type: ignore[misc]
+    finally:
+        store.stop()
+
+
+def test_what_a_watch_lost_is_known_by_the_next_list(
+    api_proxy: ApiProxy, kube: KubeApi, namespace: str, changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "WATCH_SECONDS", 2)
+    monkeypatch.setattr(jobs_store, "_SHORTEST_WATCH", 1)
+    gone = kube.create(jobs(namespace), job("gone"))
+    store = JobStore(KubeApi(Connection.found(api_proxy.kubeconfig)), namespace, "main", changes.add, VitalSigns())
+    store.start()
+    try:
+        assert store.synced.wait(SOON)
+        api_proxy.drop_watch_events(100)
+        kube.delete(jobs(namespace, gone["metadata"]["name"]))
+        kube.create(jobs(namespace), job("new"))
+        changes.wait_for(lambda: store.of("new") and not store.of("gone"))
+        assert api_proxy.watch_events_dropped >= 2
     finally:
         store.stop()
 

@@ -90,9 +90,12 @@ class Connection:
         return key
 
     def renew(self) -> None:
-        """Read the credentials anew."""
+        """Read the credentials anew; those that cannot be read just now, as they are being replaced, stay."""
         with self._renewing:
-            self._client = self._new_client()
+            try:
+                self._client = self._new_client()
+            except Misconfigured as error:
+                raise ApiUnavailable(str(error)) from error
 
     @property
     def proxy(self) -> str | None:

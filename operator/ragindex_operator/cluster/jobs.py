@@ -22,8 +22,10 @@ NAMESPACE = "ragindex.io/namespace"
 NAME = "ragindex.io/name"
 
 _FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 10.0
 _SHORTEST_WATCH = WATCH_SECONDS / 2
+#: Then all is listed again, as a watch may have lost what it should have told.
+_WATCHES = 3
 
 
 def selector_of(installation: str) -> str:
@@ -130,8 +132,8 @@ class _Following(threading.Thread):
             self._stopping.set()
             if self._watch is not None:
                 self._watch.stop()
+        self._vital_signs.forget(self.name)  # a request to an API server that hangs may last longer than a silence
         self.join()
-        self._vital_signs.forget(self.name)
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -148,14 +150,16 @@ class _Following(threading.Thread):
             self._stopping.wait(pause * self._uniform())
 
     def _follow(self) -> None:
-        """Lists, then watches for as long as one watch can follow the other."""
+        """Lists, then lets one watch follow the other for a while."""
         started = self.kept.begin_list()
         items, version = self._api.list(self._path, self._selector)
         changed = self.kept.listed(items, started)
         self.listed.set()
         self._on_listed()
         self._tell(changed)
-        while not self._stopping.is_set():
+        for _ in range(_WATCHES):
+            if self._stopping.is_set():
+                return
             begun = time.monotonic()
             for event in self._opened(version):
                 version = event["object"]["metadata"]["resourceVersion"]

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from datetime import timedelta
 
-from ragindex_core.errors import Misconfigured, RagIndexError
+from ragindex_core.errors import Misconfigured, RagIndexError, Unavailable
 from ragindex_core.object.status import RagIndexStatus
 from ragindex_core.reconcile.situation import Limits
 from ragindex_db import indexes
@@ -18,7 +18,7 @@ from ragindex_db.signals import LISTENING, Listener
 from ragindex_operator import allow
 from ragindex_operator.builds import Builds
 from ragindex_operator.capabilities import Capabilities
-from ragindex_operator.cluster.api import ApiUnavailable, Conflict, KubeApi, NotThere, config_maps
+from ragindex_operator.cluster.api import Conflict, Forbidden, KubeApi, NotThere, config_maps
 from ragindex_operator.cluster.controller import ObjectController
 from ragindex_operator.cluster.jobs import JobStore
 from ragindex_operator.cluster.kopf_source import ObjectEvents
@@ -50,6 +50,8 @@ _SWEEP_SECONDS = 600.0
 _RESYNC = timedelta(minutes=5)
 _FIRST_LIST_SECONDS = 60.0
 _TELLS_OF_WORK = ("index", "request", "queue")
+#: An object changes while we look at it, and an API server that has just started knows of nobody's rights.
+_PASSING = (Unavailable, Conflict, Forbidden)
 
 
 class Leading:
@@ -75,7 +77,9 @@ class Leading:
         self._database = Database(DatabaseSettings(url, environment.database_pool, name))
         takeover = Takeover(self._database, environment.installation, leadership.identity, leadership.still_held)
         self._take_over = takeover.fence
-        self._queue = WorkQueue(self._look, workers=environment.concurrency, resync=_RESYNC, looked=metrics.looked)
+        self._queue = WorkQueue(
+            self._look, workers=environment.concurrency, resync=_RESYNC, passing=_PASSING, looked=metrics.looked
+        )
         self._store = JobStore(
             api, environment.release_namespace, environment.installation, self._job_changed, vital_signs
         )
@@ -156,8 +160,6 @@ class Leading:
     def _look(self, key: str) -> timedelta | None:
         try:
             return self._controller.look(key)
-        except Conflict as error:
-            raise ApiUnavailable(f"the object changed meanwhile: {error}") from error  # an ordinary thing
         except Fenced as error:
             log.warning("another operator has taken over", extra={"why": str(error)})
             self._over.set()
@@ -213,8 +215,8 @@ class Leading:
         known = self._workforce.known() if sweep else set()
         found = self._objects.list(self._environment.namespaces)
         versions = {key_of(body): str(body["metadata"]["resourceVersion"]) for body in found}
-        for key, version in versions.items():
-            if self._versions.get(key) != version:
+        for key in versions.keys() | self._versions.keys():
+            if self._versions.get(key) != versions.get(key):
                 self._queue.add(key)
         self._versions = versions
         if sweep:

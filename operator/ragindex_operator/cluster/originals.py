@@ -14,6 +14,8 @@ from ragindex_operator.cluster.api import Forbidden, KubeApi, NotThere, config_m
 from ragindex_operator.outside import Original
 
 _FRESH_SECONDS = 2.0  # one look at an object asks several times
+#: An API server that has just started forbids what it will allow as soon as it has read the roles.
+_BELIEVED_AFTER_SECONDS = 45.0
 _MOST_KEPT = 256
 
 
@@ -22,10 +24,11 @@ class ConfigMaps:
         self._api = api
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, Original | None]] = OrderedDict()
+        self._forbidden_since: dict[str, float] = {}
         self._keeping = threading.Lock()
 
     def read(self, wanted: RagIndex, name: str) -> Original | None:
-        """One that may not be read is, to the object, none."""
+        """One that may never be read is, to the object, none."""
         path = config_maps(wanted.metadata.namespace, name)
         with self._keeping:
             read_at, found = self._kept.get(path, (-_FRESH_SECONDS, None))
@@ -42,7 +45,14 @@ class ConfigMaps:
     def _read(self, path: str, name: str) -> Original | None:
         try:
             body = self._api.get(path)
-        except (NotThere, Forbidden):
+        except Forbidden:
+            if self._clock() - self._forbidden_since.setdefault(path, self._clock()) < _BELIEVED_AFTER_SECONDS:
+                raise
+            return None
+        except NotThere:
+            body = None
+        self._forbidden_since.pop(path, None)
+        if body is None:
             return None
         texts = {key: text.encode() for key, text in (body.get("data") or {}).items()}
         binaries = {key: base64.b64decode(data) for key, data in (body.get("binaryData") or {}).items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 _FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 300.0
+LONGEST_PAUSE = 300.0
 
 
 @dataclass(slots=True)
@@ -52,11 +52,11 @@ class Schedule:
         resync = self.resync * (0.5 + self.uniform())
         self._ended(key, now + (resync if again_in is None else min(again_in, resync)))
 
-    def failed(self, key: str, now: float, at_least: float = 0.0) -> None:
+    def failed(self, key: str, now: float, at_least: float = 0.0, at_most: float = LONGEST_PAUSE) -> None:
         """To be tried again after a random share of a pause that doubles."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        pause = min(_FIRST_PAUSE * 2.0 ** min(failures, 30), _LONGEST_PAUSE) * self.uniform()
+        pause = min(_FIRST_PAUSE * 2.0 ** min(failures, 30), at_most) * self.uniform()
         self._ended(key, now + max(pause, at_least))
 
     def reset(self, key: str) -> None:

@@ -13,12 +13,15 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from ragindex_core.errors import Unavailable
-from ragindex_operator.cluster.schedule import Schedule
+from ragindex_operator.cluster.schedule import LONGEST_PAUSE, Schedule
 
 log = logging.getLogger(__name__)
 
 #: Looks at a key; gives after how long time alone may bring something to do, None for never.
 Handle: TypeAlias = Callable[[str], timedelta | None]
+
+#: What was away comes back without a word, and the object has waited all the while.
+_LONGEST_ABSENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Look:
 
 
 class WorkQueue:
-    """``add`` may be called from any thread, also by the handler. ``looked`` is told of every look at a key."""
+    """``add`` may be called from any thread, also by the handler. ``passing``: what passes by itself, and soon.
+    ``looked`` is told of every look at a key."""
 
     def __init__(
         self,
@@ -39,11 +43,13 @@ class WorkQueue:
         *,
         workers: int = 8,
         resync: timedelta = timedelta(seconds=120),
+        passing: tuple[type[Exception], ...] = (Unavailable,),
         looked: Callable[[Look], None] = lambda _look: None,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._handle = handle
+        self._passing = passing
         self._looked = looked
         self._clock = clock
         self._schedule = Schedule(resync.total_seconds(), uniform)
@@ -121,8 +127,8 @@ class WorkQueue:
         error: Exception | None = None
         try:
             again = self._handle(key)
-        except Unavailable as unavailable:
-            error = unavailable
+        except self._passing as absence:
+            error = absence
             log.warning("will look again", extra={"index": key, "why": str(error)})
         except Exception as unforeseen:
             error = unforeseen
@@ -132,6 +138,8 @@ class WorkQueue:
             if error is None:
                 self._schedule.done(key, ended, None if again is None else again.total_seconds())
             else:
-                self._schedule.failed(key, ended, getattr(error, "retry_after_seconds", None) or 0.0)
+                at_least = getattr(error, "retry_after_seconds", None) or 0.0
+                at_most = _LONGEST_ABSENCE if isinstance(error, self._passing) else LONGEST_PAUSE
+                self._schedule.failed(key, ended, at_least, at_most)
             self._changed.notify()
         self._looked(Look(key, ended - started, error))

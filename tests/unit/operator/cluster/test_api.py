@@ -16,6 +16,14 @@ from ragindex_operator.cluster import api
 from ragindex_operator.cluster.connection import Answer, Connection
 
 OPERATOR = Path(__file__).parents[4] / "operator"
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: test, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: test, user: {token: TOKEN}}]
+contexts: [{name: test, context: {cluster: test, user: test}}]
+current-context: test
+"""
 
 
 class ScriptedConnection(Connection):
@@ -94,6 +102,19 @@ def test_who_is_not_known_with_new_credentials_either_tries_later() -> None:
     with pytest.raises(api.ApiUnavailable, match="does not know us"):
         api.KubeApi(connection).get("/some/path")
     assert connection.renewed == 1
+
+
+def test_credentials_that_cannot_be_read_while_they_are_replaced_are_read_later(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG.replace("TOKEN", "first"))
+    connection = Connection.of_kubeconfig(path)
+    path.write_text("")
+    with pytest.raises(api.ApiUnavailable):
+        connection.renew()
+    assert connection.authorization() == "Bearer first"
+    path.write_text(KUBECONFIG.replace("TOKEN", "second"))
+    connection.renew()
+    assert connection.authorization() == "Bearer second"
 
 
 def test_a_list_is_read_page_by_page_and_its_items_say_what_they_are() -> None:

@@ -156,6 +156,23 @@ def test_everything_is_looked_at_now_and_then_but_not_all_at_once(share: float, 
     assert one.next_at() == pytest.approx(at)
 
 
+def test_what_passes_soon_is_tried_again_soon_however_long_it_lasted() -> None:
+    one = schedule(share=1.0)
+    one.add("a/one", 0.0)
+    now, pauses = 0.0, []
+    for _ in range(6):
+        assert one.take(now) == "a/one"
+        one.failed("a/one", now, at_most=5.0)
+        at = one.next_at()
+        assert at is not None
+        pauses.append(at - now)
+        now = at
+    assert pauses == [1, 2, 4, 5, 5, 5]
+    one.take(now)
+    one.failed("a/one", now, at_least=9.0, at_most=5.0)
+    assert one.next_at() == now + 9.0, "but not before it was asked to"
+
+
 def test_what_is_gone_is_not_looked_at_again() -> None:
     one = schedule()
     one.add("a/one", 0.0)

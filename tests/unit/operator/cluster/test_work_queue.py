@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from queue import Queue
 
+import pytest
+
 from ragindex_core.errors import Unavailable
 from ragindex_operator.cluster.work_queue import Look, WorkQueue
 
@@ -109,6 +111,30 @@ def test_a_failed_look_is_made_again_and_told_of() -> None:
         queue.add("a/one")
         reasons = [type(told.get(timeout=SOON).error).__name__ for _ in range(3)]
     assert reasons == ["Unavailable", "ZeroDivisionError", "NoneType"]
+
+
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [(Unavailable("away"), [1, 2, 4, 8, 15, 15]), (ZeroDivisionError("a fault of ours"), [1, 2, 4, 8, 16, 32])],
+)
+def test_what_passes_by_itself_is_tried_again_sooner(error: Exception, pauses: list[int]) -> None:
+    now = [0.0]
+
+    def handle(_key: str) -> None:
+        raise error
+
+    queue = WorkQueue(handle, clock=lambda: now[0], uniform=lambda: 1.0)
+    queue.add("a/one")
+    found = []
+    for _ in pauses:
+        key = queue._next()
+        assert key is not None
+        queue._look_at(key)
+        at = queue._schedule.next_at()
+        assert at is not None
+        found.append(at - now[0])
+        now[0] = at
+    assert found == pauses
 
 
 def test_a_look_may_say_that_its_object_is_gone() -> None:
