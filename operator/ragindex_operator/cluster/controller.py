@@ -15,7 +15,7 @@ from ragindex_core.object.status import RagIndexStatus
 from ragindex_core.reconcile.events import transitions
 from ragindex_core.reconcile.status import status_of_unreadable, worth_writing
 from ragindex_db import indexes
-from ragindex_operator.cluster.objects import Objects, Seen
+from ragindex_operator.cluster.objects import Objects, Seen, key_of
 from ragindex_operator.cluster.posting import Poster
 from ragindex_operator.cluster.workforce import KubeWorkforce
 from ragindex_operator.fence import Fence
@@ -44,6 +44,7 @@ class ObjectController:
         """When to look again though nothing happened; None for never."""
         seen = self.objects.get(key)
         if seen is None or (seen.deleting and not seen.held):
+            self._clear_away_of_gone(key)
             self.told(key, None)
             return None
         self._have_epoch()
@@ -69,6 +70,14 @@ class ObjectController:
         self._tell(seen, outcome.status)
         self.workforce.note_ends(wanted)
         return outcome.look_again
+
+    def _clear_away_of_gone(self, key: str) -> None:
+        """What a former holder of the Lease still made for it, who learned too late that it is one no more."""
+        uids = self.workforce.known(key)
+        if not uids or key in map(key_of, self.objects.list((key.partition("/")[0],))):
+            return  # an API server that does not know the kind refuses the list
+        for uid in uids:
+            self.workforce.clear_away(uid)
 
     def _have_epoch(self) -> None:
         """A database that does not answer stops nothing here: letting go and telling of it go on without."""
@@ -115,4 +124,5 @@ class ObjectController:
         self.may_write()
         self.objects.tell(seen, status)
         self._written_at[seen.uid] = now
+        self.may_write()
         self.poster.post(seen, transitions(before, status))

@@ -10,6 +10,8 @@ from tests.kube.harness.api import Api
 from tests.kube.harness.control_plane import ControlPlane, GivenCluster
 from tests.kube.harness.process_kubelet import ProcessKubelet
 from tests.kube.operator.installation import Installation
+from tests.kube.operator.mortals import Mortals
+from tests.kube.operator.scene import Theatre
 
 from ragindex_db.engine import Database
 from ragindex_providers.testing.openai_server import FakeOpenAIServer
@@ -43,3 +45,26 @@ def bare_installation(
 @pytest.fixture
 def installation(bare_installation: Installation, node: ProcessKubelet) -> Installation:
     return bare_installation
+
+
+@pytest.fixture
+def mortals(tmp_path: Path) -> Iterator[Mortals]:
+    mortals = Mortals(tmp_path)
+    yield mortals
+    mortals.close()
+
+
+@pytest.fixture
+def theatre(
+    control_plane: ControlPlane | GivenCluster,
+    crd: None,
+    api: Api,
+    server_url: str,
+    template: str,
+    models: FakeOpenAIServer,
+    mortals: Mortals,
+    tmp_path: Path,
+) -> Iterator[Theatre]:
+    made = Theatre(api, control_plane.kubeconfig, server_url, template, tmp_path, models, mortals)
+    yield made
+    made.close()

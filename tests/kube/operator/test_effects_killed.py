@@ -5,31 +5,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import psycopg
-import pytest
-import sqlalchemy as sa
-from psycopg import sql
-from tests.integration.faults.state import state
-from tests.kube.harness.api import Api, Object
-from tests.kube.harness.control_plane import ControlPlane, GivenCluster, free_ports
-from tests.kube.operator.hands import Hands
-from tests.kube.operator.installation import Installation, path_of, rag_index, up_to_date
-from tests.kube.operator.mortals import Mortal, Mortals
-
-from ragindex_core.object.resource import knowledge_base_id
-from ragindex_db.engine import Database, DatabaseSettings
-from ragindex_providers.testing.openai_server import FakeOpenAIServer
+from tests.kube.operator.installation import rag_index
+from tests.kube.operator.mortals import Mortal
+from tests.kube.operator.scene import Scene, Theatre, differences
 
 LONG = os.environ.get("RAGINDEX_KUBE") == "long"
 AT_ONCE = 4
@@ -48,120 +33,12 @@ SPEC: dict[str, Any] = {
 }
 
 
-class Scene:
-    """One installation, with one object in it, from its creation to its deletion."""
-
-    def __init__(self, stage_set: StageSet, mortals: Mortals) -> None:
-        self.namespace = f"test-{uuid.uuid4().hex[:8]}"
-        self.api = stage_set.api
-        self.where = path_of(self.namespace)
-        self.url = stage_set.new_database()
-        self.database = Database(DatabaseSettings(url=self.url, pool_size=4))
-        self.uid = ""
-        self._mortals = mortals
-        self._lives: list[Mortal] = []
-        self.api.create("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
-        self._folder = stage_set.folder / self.namespace
-        self._folder.mkdir()
-        self.installation = Installation(
-            self.api, stage_set.kubeconfig, self.namespace, self.url, self.database, self._folder, stage_set.models
-        )
-        self._kubeconfig = stage_set.kubeconfig
-        self.installation.set_up()
-        self._hands = Hands(self.api, self.namespace, self.installation.name, self.database, self._folder)
-
-    def operator(self, end_at: str | None = None) -> Mortal:
-        """Each with a Lease of its own name: the next need not wait until that of a dead one has run out."""
-        (port,) = free_ports(1)
-        self._lives.append(
-            self._mortals.live(
-                {
-                    "database_url": self.url,
-                    "installation": self.installation.name,
-                    "kubeconfig": str(self._kubeconfig),
-                    "release_namespace": self.namespace,
-                    "namespaces": json.dumps([self.namespace]),
-                    "lease": f"ragindex-operator-{len(self._lives)}",
-                    "worker": json.dumps({"image": "ragindex"}),
-                    "concurrency": "2",
-                    "database_pool": "3",
-                    "port": str(port),
-                },
-                end_at,
-            )
-        )
-        return self._lives[-1]
-
-    def close(self) -> None:
-        for life in self._lives:
-            life.kill()
-        self._hands.close()
-        self.database.close()
-        self.api.delete(f"/api/v1/namespaces/{self.namespace}")
-
-    # What is there
-
-    def item(self) -> Object | None:
-        listed = self.api.get(self.where)["items"]
-        return listed[0] if listed else None
-
-    def everything(self) -> dict[str, Any]:
-        """All that a look from outside can see, without times, and with one name for what each scene names itself."""
-        item = self.item()
-        found = {
-            "finalizers": item["metadata"].get("finalizers") if item else None,
-            "status": {**item.get("status", {}), "database": None} if item else None,
-            "jobs": sorted(map(_job, self._batch("jobs")), key=repr),
-            "schedules": sorted(map(_job, self._batch("cronjobs")), key=repr),
-            **self._database(),
-        }
-        names = {
-            self.uid: "UID",
-            self.uid[:8]: "UID",
-            self.namespace: "NAMESPACE",
-            self.installation.name: "INSTALLATION",
-            knowledge_base_id(self.uid): "KNOWLEDGE-BASE",
-        }
-        text = json.dumps(found, default=repr, sort_keys=True)
-        for own, common in names.items():
-            text = text.replace(own, common)
-        plain: dict[str, Any] = json.loads(_VERSION.sub("a version", _TIME.sub("a time", text)))
-        return plain
-
-    def _database(self) -> dict[str, Any]:
-        try:
-            return state(self.url)
-        except sa.exc.DBAPIError as error:  # a table went while we read
-            return {"read at a bad moment": str(error)}
-
-    def _batch(self, plural: str) -> list[Object]:
-        items: list[Object] = self.api.get(f"/apis/batch/v1/namespaces/{self.namespace}/{plural}")["items"]
-        return items
-
-    def settled(self) -> bool:
-        """Everything that was asked for is done, and the end of every Job was taken note of."""
-        item = self.item()
-        noted = all("ttlSecondsAfterFinished" in job["spec"] for job in self._batch("jobs"))
-        return noted and (up_to_date(item) if item else not self._batch("jobs"))
-
-
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
-_VERSION = re.compile(r"(?<='resourceVersion': ')\d+")
-
-
-def _job(body: Object) -> dict[str, Any]:
-    """A Job or a CronJob."""
-    ends = [each["type"] for each in body["status"].get("conditions", []) if each["status"] == "True"]
-    return {"name": body["metadata"]["name"], "labels": body["metadata"]["labels"], "ended": sorted(ends)}
-
-
 # The stages of an object's life
 
 
 def _create(scene: Scene) -> None:
     scene.installation.write_notes("towers", NOTES)
-    made = scene.api.create(scene.where, rag_index("towers", scene.namespace, **SPEC))
-    scene.uid = made["metadata"]["uid"]
+    scene.create(rag_index("towers", scene.namespace, **SPEC))
 
 
 def _edit(scene: Scene) -> None:
@@ -183,32 +60,11 @@ SHORT = (
 
 
 @dataclass
-class StageSet:
-    """What all scenes share, and the clean life's end of each stage."""
+class Clean:
+    """What the life without a death came to in each stage, and by which points."""
 
-    api: Api
-    kubeconfig: Path
-    server_url: str
-    template: str
-    folder: Path
-    models: FakeOpenAIServer
-    clean: dict[str, Future[dict[str, Any]]] = field(default_factory=lambda: {name: Future() for name in STAGES})
+    ends: dict[str, Future[dict[str, Any]]] = field(default_factory=lambda: {name: Future() for name in STAGES})
     points: dict[str, list[str]] = field(default_factory=dict)
-    databases: list[str] = field(default_factory=list)
-
-    def new_database(self) -> str:
-        name = f"life_{uuid.uuid4().hex[:12]}"
-        self.databases.append(name)
-        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, self.template)
-        return f"{self.server_url}/{name}"
-
-    def close(self) -> None:
-        for name in self.databases:
-            self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)"), name)
-
-    def _run(self, statement: sql.SQL, *names: str) -> None:
-        with psycopg.connect(f"{self.server_url}/postgres", autocommit=True) as connection:
-            connection.execute(statement.format(*map(sql.Identifier, names)))
 
 
 @dataclass
@@ -221,39 +77,17 @@ class Outcome:
     wrong: dict[str, Any] = field(default_factory=dict)
 
 
-@pytest.fixture
-def stage_set(
-    control_plane: ControlPlane | GivenCluster,
-    crd: None,
-    api: Api,
-    server_url: str,
-    template: str,
-    models: FakeOpenAIServer,
-    tmp_path: Path,
-) -> Iterator[StageSet]:
-    made = StageSet(api, control_plane.kubeconfig, server_url, template, tmp_path, models)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def mortals(tmp_path: Path) -> Iterator[Mortals]:
-    mortals = Mortals(tmp_path)
-    yield mortals
-    mortals.close()
-
-
-def live_cleanly(stage_set: StageSet, mortals: Mortals) -> None:
-    scene = Scene(stage_set, mortals)
+def live_cleanly(theatre: Theatre, clean: Clean) -> None:
+    scene = Scene(theatre)
     try:
         for name, begin in STAGES.items():
             begin(scene)
             operator = scene.operator()
-            stage_set.clean[name].set_result(_quiet(scene, operator, name))
+            clean.ends[name].set_result(_quiet(scene, operator, name))
             operator.kill()
-            stage_set.points[name] = operator.points
+            clean.points[name] = operator.points
     except BaseException as error:
-        for end in stage_set.clean.values():
+        for end in clean.ends.values():
             if not end.done():
                 end.set_exception(error)
         raise
@@ -275,15 +109,15 @@ def _quiet(scene: Scene, operator: Mortal, stage: str) -> dict[str, Any]:
     return seen
 
 
-def live_and_die(stage_set: StageSet, mortals: Mortals, deaths: dict[str, str]) -> Outcome:
+def live_and_die(theatre: Theatre, clean: Clean, deaths: dict[str, str]) -> Outcome:
     """Dies once in each stage that ``deaths`` names, and lives on."""
     outcome = Outcome()
-    scene = Scene(stage_set, mortals)
+    scene = Scene(theatre)
     try:
         for stage, begin in STAGES.items():
             begin(scene)
             point = deaths.get(stage)
-            expected = stage_set.clean[stage].result()
+            expected = clean.ends[stage].result()
             operator = scene.operator(point)
             if point is not None:
                 died = _died(operator, partial(_arrived, expected, scene))
@@ -293,7 +127,7 @@ def live_and_die(stage_set: StageSet, mortals: Mortals, deaths: dict[str, str]) 
             while not _arrived(expected, scene) and time.monotonic() - began < CONVERGES_SECONDS:
                 time.sleep(0.3)
             outcome.took.append(time.monotonic() - began)
-            if different := _differences(expected, scene.everything()):
+            if different := differences(expected, scene.everything()):
                 outcome.wrong[f"{stage}: {point}"] = {**different, "said": operator.said()}
                 break
             operator.kill()
@@ -315,21 +149,7 @@ def _died(operator: Mortal, arrived: Callable[[], bool]) -> bool:
 
 
 def _arrived(expected: dict[str, Any], scene: Scene) -> bool:
-    return scene.settled() and not _differences(expected, scene.everything())
-
-
-def _differences(clean: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """What should be there, and what is there instead."""
-    wrong = {}
-    for key in clean | found:
-        wanted, there = clean.get(key), found.get(key)
-        if wanted == there:
-            continue
-        if isinstance(wanted, list) and isinstance(there, list):
-            these, those = Counter(map(repr, wanted)), Counter(map(repr, there))
-            wanted, there = list((these - those).elements()), list((those - these).elements())
-        wrong[key] = {"wanted": wanted, "there": there}
-    return wrong
+    return scene.settled() and not differences(expected, scene.everything())
 
 
 def _lives_of(points: dict[str, list[str]]) -> Sequence[dict[str, str]]:
@@ -338,18 +158,19 @@ def _lives_of(points: dict[str, list[str]]) -> Sequence[dict[str, str]]:
     return [{stage: each[n] for stage, each in points.items() if n < len(each)} for n in range(longest)]
 
 
-def test_killed_at_any_effect_the_next_comes_to_the_same_end(stage_set: StageSet, mortals: Mortals) -> None:
+def test_killed_at_any_effect_the_next_comes_to_the_same_end(theatre: Theatre) -> None:
+    clean = Clean()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        clean = pool.submit(live_cleanly, stage_set, mortals)
+        model = pool.submit(live_cleanly, theatre, clean)
         if LONG:
-            clean.result()
-        lives = _lives_of(stage_set.points) if LONG else SHORT
-        outcomes = list(pool.map(lambda deaths: live_and_die(stage_set, mortals, deaths), lives))
-        clean.result()
+            model.result()
+        lives = _lives_of(clean.points) if LONG else SHORT
+        outcomes = list(pool.map(lambda deaths: live_and_die(theatre, clean, deaths), lives))
+        model.result()
     killed = [point for outcome in outcomes for point in outcome.killed]
     missed = [point for outcome in outcomes for point in outcome.missed]
     took = [seconds for outcome in outcomes for seconds in outcome.took]
-    count = sum(map(len, stage_set.points.values()))
+    count = sum(map(len, clean.points.values()))
     print(f"killed at {len(killed)} of {count} points, the same end after {max(took):.1f} s at most; missed: {missed}")  # noqa: T201
     wrong = {point: why for outcome in outcomes for point, why in outcome.wrong.items()}
     assert not wrong, json.dumps(wrong, indent=1)

@@ -1,0 +1,124 @@
+"""Two operators of one installation: one leads, and one that was stopped and learns too late that it leads no more
+changes nothing that lasts."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from tests.kube.harness.audit import Write
+from tests.kube.harness.control_plane import ControlPlane, client_of
+from tests.kube.operator.installation import rag_index, wait_for
+from tests.kube.operator.scene import Scene, Theatre
+
+from ragindex_db import schema
+from ragindex_db.engine import Connection, Database
+
+#: A Lease that runs out five times as fast as in life.
+QUICK = {"duration": 6.0, "renew_every": 2.0, "margin": 1.0, "look_every": 1.0}
+NOTES = {f"{n}.md": f"# Tower {n}\n\nIts keeper is keeper{n}." for n in range(3)}
+SCHEDULED = {"schedule": "0 3 1 1 *", "timeZone": "Etc/UTC"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The first operator stops between its last look at Lease and epoch and what it does then. ``gone``: the object is
+    deleted before it goes on. ``refused``: nothing that it sends is taken."""
+
+    point: str
+    gone: bool = False
+    refused: bool = True
+
+
+STALE = (
+    Stale("create listing job, before"),
+    Stale("update status of ragindexes, before"),
+    Stale("Promote, before", gone=True),
+    # Kubernetes takes these, as nothing is there that they could contradict: the one who leads takes them away again.
+    Stale("create embedding job, before", gone=True, refused=False),
+    Stale("apply cronjobs, before", gone=True, refused=False),
+)
+
+
+_SIGNING = threading.Lock()
+
+
+def identity(control_plane: ControlPlane, name: str) -> Path:
+    """The kubeconfig of an admin whom the audit log knows by this name."""
+    pair = control_plane.certificates.sign(name, f"/O=system:masters/CN={name}")
+    return control_plane.write_kubeconfig(name, client_of(pair))
+
+
+def written(control_plane: ControlPlane, name: str, since: datetime) -> list[Write]:
+    """What somebody tried to write, but for the Lease."""
+    return [write for write in control_plane.audit.writes(name, since) if "/leases" not in write.path]
+
+
+def taken(writes: list[Write]) -> list[str]:
+    return [f"{write.verb} {write.path}" for write in writes if write.status < 300]
+
+
+def epoch(database: Database) -> int:
+    def read(connection: Connection) -> int:
+        return int(connection.execute(sa.select(schema.installations.c.epoch)).scalar_one())
+
+    return database.run(read)
+
+
+def resumed_too_late(theatre: Theatre, control_plane: ControlPlane, stale: Stale) -> str:
+    scene = Scene(theatre)
+    ours, theirs = (f"{which}-of-{scene.namespace}" for which in ("first", "second"))
+    with _SIGNING:
+        our_way, their_way = identity(control_plane, ours), identity(control_plane, theirs)
+    try:
+        scene.installation.write_notes("towers", NOTES)
+        scene.create(rag_index("towers", scene.namespace, ingestion=SCHEDULED, deletionPolicy="Delete"))
+        first = scene.operator(stale.point, signal.SIGSTOP, lease="one", times=QUICK, kubeconfig=our_way)
+        wait_for(lambda: first.stopped, f"{stale}: the first at its point", 60)
+        second = scene.operator(lease="one", times=QUICK, kubeconfig=their_way)
+        took = wait_for(scene.settled, f"{stale}: the end of what the first began", 60)
+        if stale.gone:
+            theatre.api.delete(f"{scene.where}/towers")
+            wait_for(scene.settled, f"{stale}: the end of the object", 60)
+        before, holder = scene.everything(), epoch(scene.database)
+        resumed = datetime.now(UTC)
+        first.send(signal.SIGCONT)
+        effect = stale.point.removesuffix("before")
+        wait_for(lambda: {f"{effect}after", f"{effect}in vain"} & {*first.points}, f"{stale}: the write", 30)
+        wait_for(lambda: "the lease is lost" in first.said(), f"{stale}: the first's notice of its loss", 30)
+        wait_for(lambda: scene.settled() and scene.everything() == before, f"an end as before, {stale}", 30)
+        assert epoch(scene.database) == holder, stale
+        writes = written(control_plane, ours, resumed)
+        assert bool(taken(writes)) != stale.refused, (stale, writes)
+
+        second.kill()
+        led = datetime.now(UTC)
+        if stale.gone:
+            scene.create(rag_index("towers", scene.namespace))
+        else:
+            theatre.api.patch(f"{scene.where}/towers", {"spec": {"ingestion": None, "suspend": True}})
+            wait_for(lambda: not scene.settled(), "the edit", 30)
+        wait_for(scene.settled, f"{stale}: what comes next, by the first", 60)
+        assert epoch(scene.database) == holder + 1, stale
+        assert taken(written(control_plane, ours, led)), stale
+        return f"{stale.point}{', object gone' if stale.gone else ''}: {took:.0f} s, {_statuses(writes)}"
+    finally:
+        scene.close()
+
+
+def _statuses(writes: list[Write]) -> str:
+    return ", ".join(f"{count} x {status}" for status, count in Counter(each.status for each in writes).items()) or "0"
+
+
+def test_who_was_stopped_before_a_write_changes_nothing_that_lasts(
+    own_control_plane: ControlPlane, theatre: Theatre
+) -> None:
+    with ThreadPoolExecutor(len(STALE)) as pool:
+        found = list(pool.map(lambda stale: resumed_too_late(theatre, own_control_plane, stale), STALE))
+    print("taken over and filled, writes of the stale one: " + "; ".join(found))  # noqa: T201
