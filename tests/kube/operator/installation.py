@@ -137,21 +137,28 @@ class Installation:
     def operator(self, *, kubeconfig: Path | None = None, **settings: str) -> Process:
         """One more; ``settings`` are variables without their prefix: ``max_active_pods="2"``."""
         (port,) = free_ports(1)
-        return self._start(
-            "operator",
-            port,
-            {
-                "DATABASE_URL": self.database_url,
-                "INSTALLATION": self.name,
-                "KUBECONFIG": str(kubeconfig or self.kubeconfig),
-                "RELEASE_NAMESPACE": self.namespace,
-                "NAMESPACES": json.dumps([self.namespace]),  # objects of other tests are not its own
-                "WORKER": json.dumps({"image": "ragindex"}),
-                "HOST": "127.0.0.1",
-                "PORT": str(port),
-                **{key.upper(): value for key, value in settings.items()},
-            },
-        )
+        return self._start("operator", port, self._of_operator(port, kubeconfig) | _upper(settings))
+
+    def look(self, *arguments: str) -> str:
+        """What ``ragindex operator`` prints that looks and ends."""
+        (port,) = free_ports(1)
+        command = [RAGINDEX, "operator", *arguments]
+        environment = self._environment(self._of_operator(port, None))
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    def _of_operator(self, port: int, kubeconfig: Path | None) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database_url,
+            "INSTALLATION": self.name,
+            "KUBECONFIG": str(kubeconfig or self.kubeconfig),
+            "RELEASE_NAMESPACE": self.namespace,
+            "NAMESPACES": json.dumps([self.namespace]),  # objects of other tests are not its own
+            "WORKER": json.dumps({"image": "ragindex"}),
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+        }
 
     def service(self) -> Process:
         port, metrics_port = free_ports(2)
@@ -173,16 +180,23 @@ class Installation:
 
     def _start(self, command: str, port: int, variables: Mapping[str, str]) -> Process:
         log = self.folder / f"{command}-{len(self.processes)}.log"
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"}
-        environment |= {f"RAGINDEX_{key}": value for key, value in variables.items()}
+        environment = self._environment(variables)
         with log.open("wb") as output:
             popen = subprocess.Popen([RAGINDEX, command], env=environment, stdout=output, stderr=output)
         self.processes.append(Process(popen, log, port))
         return self.processes[-1]
 
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        return environment | {f"RAGINDEX_{key}": value for key, value in variables.items()}
+
     def close(self) -> None:
         for process in self.processes:
             process.stop()
+
+
+def _upper(settings: Mapping[str, str]) -> dict[str, str]:
+    return {key.upper(): value for key, value in settings.items()}
 
 
 def _answers(process: Process, path: str) -> bool:
