@@ -27,6 +27,7 @@ _OTHERWISE = {
     "lxml-stubs": "mypy reads it",
     "mypy": "make lint runs it",
     "pytest": "make test runs it",
+    "pytest-xdist": "make test runs two tests at a time by it",
     "ruff": "make lint runs it",
     "types-openpyxl": "mypy reads it",
     "types-pyyaml": "mypy reads it",
