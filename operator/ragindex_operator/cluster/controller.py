@@ -13,7 +13,7 @@ from ragindex_core.object.resource import RagIndex
 from ragindex_core.object.spec import RagIndexSpec
 from ragindex_core.object.status import RagIndexStatus
 from ragindex_core.reconcile.events import transitions
-from ragindex_core.reconcile.status import status_of_unreadable, worth_writing
+from ragindex_core.reconcile.status import COUNTS_EVERY, status_of_unreadable, worth_writing
 from ragindex_db import indexes
 from ragindex_operator.cluster.objects import Objects, Seen, key_of
 from ragindex_operator.cluster.posting import Poster
@@ -22,6 +22,15 @@ from ragindex_operator.fence import Fence
 from ragindex_operator.reconcile import Reconciler
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A status as it was meant, and as the API server kept it."""
+
+    meant: RagIndexStatus
+    kept: RagIndexStatus | None
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -38,7 +47,7 @@ class ObjectController:
     directories: Path
     told: Callable[[str, RagIndexStatus | None], None] = lambda _key, _status: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _written_at: dict[str, datetime] = field(default_factory=dict)
+    _written: dict[str, _Written] = field(default_factory=dict)
 
     def look(self, key: str) -> timedelta | None:
         """When to look again though nothing happened; None for never."""
@@ -67,9 +76,9 @@ class ObjectController:
         if released:
             self.told(key, None)
             return None
-        self._tell(seen, outcome.status)
+        told = self._tell(seen, outcome.status)
         self.workforce.note_ends(wanted)
-        return outcome.look_again
+        return outcome.look_again if told else min(outcome.look_again or COUNTS_EVERY, COUNTS_EVERY)
 
     def _clear_away_of_gone(self, key: str) -> None:
         """What a former holder of the Lease still made for it, who learned too late that it is one no more."""
@@ -114,15 +123,19 @@ class ObjectController:
         self.may_write()
         self.workforce.clear_away(seen.uid)
         self.objects.release(seen)
-        self._written_at.pop(seen.uid, None)
+        self._written.pop(seen.uid, None)
 
-    def _tell(self, seen: Seen, status: RagIndexStatus) -> None:
+    def _tell(self, seen: Seen, status: RagIndexStatus) -> bool:
+        """False when it differs from what is written, and waits its time."""
         self.told(seen.key, status)
-        now, before = self.clock(), seen.status
-        if not worth_writing(before, status, self._written_at.get(seen.uid), now):
-            return
+        now, before, last = self.clock(), seen.status, self._written.get(seen.uid)
+        if last is not None and last.kept == before:
+            before = last.meant
+        if not worth_writing(before, status, last.at if last is not None else None, now):
+            return not worth_writing(before, status, None, now)
         self.may_write()
-        self.objects.tell(seen, status)
-        self._written_at[seen.uid] = now
+        kept = self.objects.tell(seen, status).status
+        self._written[seen.uid] = _Written(status, kept, now)
         self.may_write()
         self.poster.post(seen, transitions(before, status))
+        return True

@@ -96,9 +96,11 @@ class Objects:
         ]
         self._api.patch(_path(seen.key), operations)
 
-    def tell(self, seen: Seen, status: RagIndexStatus) -> None:
+    def tell(self, seen: Seen, status: RagIndexStatus) -> Seen:
+        """As it is then: a definition older than this release drops what it does not know."""
         namespace, _, name = seen.key.partition("/")
-        self._api.replace(rag_indexes(namespace, name, "status"), {**seen.body, "status": status.to_wire()})
+        body = {**seen.body, "status": status.to_wire()}
+        return _seen(self._api.replace(rag_indexes(namespace, name, "status"), body))
 
 
 def _path(key: str) -> str:
