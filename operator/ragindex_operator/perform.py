@@ -29,7 +29,7 @@ from ragindex_db.indexes import IndexRow
 from ragindex_db.revisions import RevisionRow
 from ragindex_operator.builds import Builds
 from ragindex_operator.fence import Fence
-from ragindex_operator.outside import Originals, Workforce
+from ragindex_operator.outside import Originals, Workforce, mirrored_sources
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Performer:
         meta = self.wanted.metadata
         wire = self.wanted.to_wire()
         indexes.retain_namesakes(connection, self.fence.installation, meta.namespace, meta.name, meta.uid)
-        indexes.register(
+        row = indexes.register(
             connection,
             installation=self.fence.installation,
             uid=meta.uid,
@@ -113,6 +113,7 @@ class Performer:
             suspended=self.wanted.spec.suspend,
             inputs=action.inputs,
         )
+        config_maps.forget(connection, row.id, [source.name for source in mirrored_sources(self.wanted)])
         signals.send(connection, "worker")
 
     @_do.register
