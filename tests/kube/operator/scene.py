@@ -171,7 +171,7 @@ _VERSION = re.compile(r"(?<='resourceVersion': ')\d+")
 
 
 def _job(body: Object) -> dict[str, Any]:
-    """A Job or a CronJob. How often the queue was found empty too early, and a successor made, is a matter of chance."""
+    """A Job or a CronJob. How often a queue was found empty too early, and a successor made, is a matter of chance."""
     labels = {name: value for name, value in body["metadata"]["labels"].items() if name != "ragindex.io/attempt"}
     name = body["metadata"]["name"]
     if "ragindex.io/attempt" in body["metadata"]["labels"]:

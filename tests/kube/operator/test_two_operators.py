@@ -3,18 +3,33 @@ changes nothing that lasts."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
+import pytest
 import sqlalchemy as sa
+from tests.kube.harness.api import Api
 from tests.kube.harness.audit import Write
 from tests.kube.harness.control_plane import ControlPlane, client_of
-from tests.kube.operator.installation import rag_index, wait_for
+from tests.kube.operator.hands import Hands
+from tests.kube.operator.installation import (
+    Installation,
+    Process,
+    path_of,
+    rag_index,
+    reason,
+    up_to_date,
+    wait_for,
+)
 from tests.kube.operator.scene import Scene, Theatre
 
 from ragindex_db import schema
@@ -122,3 +137,71 @@ def test_who_was_stopped_before_a_write_changes_nothing_that_lasts(
     with ThreadPoolExecutor(len(STALE)) as pool:
         found = list(pool.map(lambda stale: resumed_too_late(theatre, own_control_plane, stale), STALE))
     print("taken over and filled, writes of the stale one: " + "; ".join(found))  # noqa: T201
+
+
+def _leads(process: Process) -> bool:
+    with contextlib.suppress(httpx2.ConnectError):  # it has hardly begun
+        return "ragindex_operator_leading 1.0" in process.get("/metrics").text
+    return False
+
+
+@pytest.mark.long
+def test_who_was_stopped_for_ninety_seconds_in_the_middle_of_twenty_objects_stands_by_again(
+    own_control_plane: ControlPlane, api: Api, bare_installation: Installation
+) -> None:
+    here = bare_installation
+    names = [f"towers-{number}" for number in range(20)]
+    where, batch = path_of(here.namespace), f"/apis/batch/v1/namespaces/{here.namespace}"
+
+    def operator(name: str) -> Process:
+        return here.operator(kubeconfig=identity(own_control_plane, name), namespaces=json.dumps([here.namespace]))
+
+    def with_schema() -> int:
+        return sum(reason(item, "SchemaReady").startswith("True/") for item in api.get(where)["items"])
+
+    def listed(kind: str) -> list[str]:
+        return sorted(item["metadata"]["name"] for item in api.get(f"{batch}/{kind}")["items"])
+
+    def tables() -> list[str]:
+        return sorted(sa.inspect(here.database.engine).get_table_names("ragindex_data"))
+
+    first = operator("first")
+    wait_for(lambda: _leads(first), "the first to lead", 60, first)
+    second = operator("second")
+    hands = Hands(api, here.namespace, here.name, here.database, here.folder)
+    try:
+        for name in names:
+            here.write_notes(name, NOTES)
+            api.create(where, rag_index(name, here.namespace, ingestion=SCHEDULED, deletionPolicy="Delete"))
+        wait_for(lambda: with_schema() >= 3, "the first objects", 60, first)
+        first.popen.send_signal(signal.SIGSTOP)
+        stopped, begun = time.monotonic(), with_schema()
+        took_over = wait_for(lambda: _leads(second), "the second to lead", 45, second)
+        wait_for(lambda: with_schema() == len(names), "all schemas", 60, second)
+        in_time = time.monotonic() - stopped
+        wait_for(lambda: all(map(up_to_date, api.get(where)["items"])), "all objects", 90, second)
+        wait_for(lambda: time.monotonic() - stopped >= 90, "the ninety seconds", 90)
+        there, holder = (listed("jobs"), listed("cronjobs"), tables()), epoch(here.database)
+        assert len(there[1]) == len(names)
+
+        resumed = datetime.now(UTC)
+        first.popen.send_signal(signal.SIGCONT)
+        wait_for(lambda: "the lease is lost" in first.said(), "the first's notice of its loss", 30, first)
+        wait_for(lambda: not _leads(first), "the first to stand by", 60, first)
+        assert all(map(up_to_date, api.get(where)["items"]))
+        assert (listed("jobs"), listed("cronjobs"), tables()) == there
+        assert epoch(here.database) == holder
+        stale = written(own_control_plane, "first", resumed)
+        assert not taken(stale), stale
+
+        second.kill()
+        took_back = wait_for(lambda: _leads(first), "the first to lead again", 45, first)
+        api.patch(f"{where}/{names[0]}", {"spec": {"chunking": {"maxTokens": 100}}})
+        api.until(f"{where}/{names[0]}", lambda item: up_to_date(item) and item["metadata"]["generation"] == 2, 60)
+        print(  # noqa: T201
+            f"stopped with {begun} of {len(names)} ready: led by the second after {took_over:.0f} s, all SchemaReady"
+            f" after {in_time:.0f} s; writes of the one resumed: {_statuses(stale)}; led by it again {took_back:.0f} s"
+            " after the other's death"
+        )
+    finally:
+        hands.close()
