@@ -24,7 +24,7 @@ from tests.kube.operator.installation import (
     wait_for,
 )
 
-from ragindex_db import indexes
+from ragindex_db import indexes, schema
 from ragindex_db.schema import DATA_SCHEMA
 
 MORE = "More of it. " * 60
@@ -196,3 +196,23 @@ def test_what_cannot_work_says_so_and_what_was_in_force_goes_on(api: Api, bare_i
     stalled = api.until(path, lambda i: conditions(i).get("Stalled") == "True/InvalidSpec", 60)
     api.patch(path, {"spec": {"ingestion": None}})
     api.until(path, lambda i: conditions(i).get("Stalled") == "False/NotStalled", 60)
+
+
+@pytest.mark.long
+def test_a_schedule_starts_runs_by_itself(api: Api, installation: Installation) -> None:
+    installation.operator()
+    every_minute = {"schedule": "* * * * *", "timeZone": "Etc/UTC"}
+    path = apply(api, installation, rag_index("handbook", installation.namespace, ingestion=every_minute))
+    api.until(path, up_to_date, 120)
+
+    def scheduled() -> list[str]:
+        """The states of runs that nobody asked for."""
+        with installation.database.begin() as connection:
+            runs = schema.sync_runs.c
+            found = connection.execute(sa.select(runs.state).where(runs.trigger == "Scheduled").order_by(runs.id))
+            return [row.state for row in found]
+
+    wait_for(lambda: scheduled().count("Succeeded") >= 2, "two scheduled runs", 200)
+    api.patch(path, {"spec": {"suspend": True}})
+    cron_jobs = f"/apis/batch/v1/namespaces/{installation.namespace}/cronjobs"
+    wait_for(lambda: api.get(cron_jobs)["items"][0]["spec"]["suspend"], "the CronJob's rest", 30)
