@@ -72,6 +72,7 @@ class Leading:
         self._metrics = metrics
         self._keys: dict[int, str] = {}  # of objects, by the number of their row
         self._versions: dict[str, str] = {}  # of objects, as they were listed last
+        self._unswept = threading.Event()  # the database was away: what went meanwhile could not be noted
         url = environment.database_url.get_secret_value()
         name = application_name(environment.installation, leadership.identity)
         self._database = Database(DatabaseSettings(url, environment.database_pool, name))
@@ -178,6 +179,7 @@ class Leading:
 
     def _signalled(self, topic: str) -> None:
         if topic == LISTENING:
+            self._unswept.set()
             for key in list(self._versions):
                 self._queue.add_after(key, _SETTLE * random.uniform(1, 10))  # noqa: S311  spreads load
             return
@@ -197,9 +199,10 @@ class Leading:
         return self._keys[index_id] or None
 
     def _resync(self) -> None:
-        swept_at: float | None = None
+        swept_at = float("-inf")
         while not self._over.is_set():
-            sweep = swept_at is None or time.monotonic() - swept_at > _SWEEP_SECONDS
+            sweep = self._unswept.is_set() or time.monotonic() - swept_at > _SWEEP_SECONDS
+            self._unswept.clear()
             try:
                 self._list(sweep=sweep)
                 swept_at = time.monotonic() if sweep else swept_at
@@ -207,6 +210,8 @@ class Leading:
                 self._over.set()
             except RagIndexError as error:
                 log.warning("cannot look at everything", extra={"why": str(error)})
+                if sweep:
+                    self._unswept.set()
             self._over.wait(_LIST_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311
 
     def _list(self, *, sweep: bool) -> None:
