@@ -178,6 +178,12 @@ class Installation:
         wait_for(lambda: _answers(process, "/readyz"), "the service", 60, process)
         return process
 
+    def worker(self) -> Process:
+        """One for all indexes, which goes on until it is stopped."""
+        endpoints = json.dumps({"words": {"base_url": self.models.base_url}})
+        variables = {"DATABASE_URL": self.database_url, "INSTALLATION": self.name, "ENDPOINTS": endpoints}
+        return self._start("worker", 0, variables)
+
     def _start(self, command: str, port: int, variables: Mapping[str, str]) -> Process:
         log = self.folder / f"{command}-{len(self.processes)}.log"
         environment = self._environment(variables)
