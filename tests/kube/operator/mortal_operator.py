@@ -36,6 +36,7 @@ from ragindex_operator.cluster.settings import OperatorEnvironment
 from ragindex_operator.perform import Performer
 from ragindex_operator.reconcile import Reconciler
 
+_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER"})
 #: Nothing but one write to the API server each, which has a name of its own.
 _BY_API = (act.EnsureWorkers, act.ListSources, act.KeepTimetable, act.DropTimetable, act.StopWorkers, act.ReleaseObject)
 
@@ -118,22 +119,24 @@ class MortalPerformer(Performer):
     def perform(self, action: act.Action, answers: Sequence[act.AnswerRequest] = ()) -> bool:
         if isinstance(action, _BY_API):
             return super().perform(action, answers)
-        self.under_way.action = True
+        self.under_way.action, self.under_way.commits = type(action).__name__, 0
         try:
             with self.points.effect(type(action).__name__):
                 return super().perform(action, answers)
         finally:
-            self.under_way.action = False
+            self.under_way.action = None
 
 
 class Transactions:
-    """Those that write and are no action of a plan: the epoch, the status, what a sweep mends. Index builds."""
+    """Those that write and are no action of a plan: the epoch, the status, what a sweep mends. Index builds. An action
+    is one transaction; were it more, its middle would be a point too."""
 
     def __init__(self, points: Points, engine: sa.Engine) -> None:
         self._points = points
         self._of = threading.local()
         sa.event.listen(engine, "before_cursor_execute", self._executing)
         sa.event.listen(engine, "after_cursor_execute", self._executed)
+        sa.event.listen(engine, "handle_error", self._failed)
         sa.event.listen(engine, "commit", self._committing)
         sa.event.listen(engine, "checkin", self._returned)
 
@@ -142,18 +145,28 @@ class Transactions:
         if "CONCURRENTLY" in words[:4]:
             self._of.build = self._points.named(f"{words[0].lower()} vector index")
             self._points.reached(f"{self._of.build}, before")
-        elif words[0] in ("INSERT", "UPDATE", "DELETE") and not getattr(MortalPerformer.under_way, "action", False):
-            table = words[1] if words[0] == "UPDATE" else words[2]
-            self._of.writes = f"{words[0].lower()} {table}"
+        elif words[0] in _WRITES:
+            self._of.writes = f"{words[0].lower()} {words[1] if words[0] == 'UPDATE' else words[2]}"
 
     def _executed(self, *_arguments: Any) -> None:
+        self._built("after")
+
+    def _failed(self, _context: Any) -> None:
+        self._built("in vain")
+
+    def _built(self, how: str) -> None:
         build, self._of.build = getattr(self._of, "build", None), None
         if build is not None:
-            self._points.reached(f"{build}, after")
+            self._points.reached(f"{build}, {how}")
 
     def _committing(self, _connection: Any) -> None:
         writes, self._of.writes = getattr(self._of, "writes", None), None
-        if writes is not None:
+        action = getattr(MortalPerformer.under_way, "action", None)
+        if writes is not None and action is not None:
+            MortalPerformer.under_way.commits += 1
+            if MortalPerformer.under_way.commits > 1:
+                self._points.reached(f"{action}, before commit {MortalPerformer.under_way.commits}")
+        elif writes is not None:
             self._of.committed = self._points.named(writes)
             self._points.reached(f"{self._of.committed}, before")
 

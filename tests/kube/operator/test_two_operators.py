@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import threading
 import time
@@ -51,15 +52,19 @@ class Stale:
     refused: bool = True
 
 
+#: The first of each kind make the short form. Kubernetes takes a write that nothing there contradicts: then the one who
+#: leads takes away what it made.
 STALE = (
     Stale("create listing job, before"),
-    Stale("update status of ragindexes, before"),
-    Stale("Promote, before", gone=True),
-    # Kubernetes takes these, as nothing is there that they could contradict: the one who leads takes them away again.
+    Stale("update ragindex.indexes, before"),  # within its transaction
     Stale("create embedding job, before", gone=True, refused=False),
     Stale("apply cronjobs, before", gone=True, refused=False),
+    Stale("update status of ragindexes, before"),
+    Stale("patch ragindexes: add finalizers, before"),
+    Stale("create vector index, before"),
+    Stale("Promote, before", gone=True),
 )
-
+SHORT = 3
 
 _SIGNING = threading.Lock()
 
@@ -134,8 +139,9 @@ def _statuses(writes: list[Write]) -> str:
 def test_who_was_stopped_before_a_write_changes_nothing_that_lasts(
     own_control_plane: ControlPlane, theatre: Theatre
 ) -> None:
-    with ThreadPoolExecutor(len(STALE)) as pool:
-        found = list(pool.map(lambda stale: resumed_too_late(theatre, own_control_plane, stale), STALE))
+    tried = STALE if os.environ.get("RAGINDEX_KUBE") == "long" else STALE[:SHORT]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda stale: resumed_too_late(theatre, own_control_plane, stale), tried))
     print("taken over and filled, writes of the stale one: " + "; ".join(found))  # noqa: T201
 
 
