@@ -113,7 +113,8 @@ def namespace(api: Api) -> Iterator[str]:
     """A fresh one, in which pods can be made; it goes in the background."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    api.until(f"/api/v1/namespaces/{name}/serviceaccounts/default", bool)
+    # Controllers that long found no API server look for it again after a minute.
+    api.until(f"/api/v1/namespaces/{name}/serviceaccounts/default", bool, 120)
     yield name
     with contextlib.suppress(ApiError, httpx2.TransportError):  # a test may have taken it, or the API server, away
         api.delete(f"/api/v1/namespaces/{name}")
