@@ -46,6 +46,7 @@ LIMITS = Limits(keeps_schedules=False)
 _SETTLE = timedelta(seconds=1)
 #: What an object itself tells is found out by listing, should an event be lost; the rest by looking at each.
 _LIST_SECONDS = 60.0
+_LIST_AGAIN_SECONDS = 10.0
 _SWEEP_SECONDS = 600.0
 _RESYNC = timedelta(minutes=5)
 _FIRST_LIST_SECONDS = 60.0
@@ -203,6 +204,7 @@ class Leading:
         while not self._over.is_set():
             sweep = self._unswept.is_set() or time.monotonic() - swept_at > _SWEEP_SECONDS
             self._unswept.clear()
+            pause = _LIST_SECONDS
             try:
                 self._list(sweep=sweep)
                 swept_at = time.monotonic() if sweep else swept_at
@@ -210,9 +212,10 @@ class Leading:
                 self._over.set()
             except RagIndexError as error:
                 log.warning("cannot look at everything", extra={"why": str(error)})
+                pause = _LIST_AGAIN_SECONDS
                 if sweep:
                     self._unswept.set()
-            self._over.wait(_LIST_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311
+            self._over.wait(pause * random.uniform(0.75, 1.25))  # noqa: S311
 
     def _list(self, *, sweep: bool) -> None:
         """Look at what changed since it was last looked at; with ``sweep``, after what is nobody's any more."""
