@@ -223,7 +223,8 @@ def test_names_and_parameters_lead_nowhere_else(shelf: Shelf, name: str, place: 
     path = place.format(quote(name, safe="" if encoded else "/?&=%", errors="surrogatepass"))
     answer = shelf.api.get(path)
     assert answer.status_code in (200, 400, 404, 410, 414, 422), f"{path}: {answer.status_code} {answer.text}"
-    assert "secret" not in answer.text or path.startswith("/v1/indexes?") or answer.status_code in (404, 422)
+    lists_all = answer.url.path in ("/v1/indexes", "/v1/indexes/")  # a client resolves dots before it sends them
+    assert "secret" not in answer.text or lists_all or answer.status_code in (404, 422)
     assert "set-cookie" not in answer.headers
 
 
@@ -249,7 +250,8 @@ def test_uploads_are_kept_under_their_own_name_or_refused(
     assert answer.status_code in (202, 400, 413, 414, 422), answer.text
     if answer.status_code == 202:
         document = answer.json()["document"]
-        assert document["uri"].endswith(filename)
+        sent = filename.encode(errors="surrogatepass")  # what is no UTF-8 is kept as marks of that
+        assert document["uri"].endswith(sent.decode(errors="replace"))
         assert shelf.api.delete(f"/v1/indexes/hr/secret/documents/{document['id']}").status_code == 200
 
 
