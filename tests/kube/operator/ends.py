@@ -2,7 +2,8 @@
 another for each object, and without what tells of the way and not of the end.
 
 Left out: numbers, times and sizes on disk; former revisions and proofs of absence; requests and how many runs there
-were, and why; how postings are cut into segments, which depends on when pods ended.
+were, and why; how postings are cut into segments, which depends on when pods ended; the embedder's limit where no
+document is, for it is told of with the first one that was ever embedded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ragindex_db.engine import Connection, Database
 
 def of_status(status: dict[str, Any]) -> dict[str, Any]:
     active = {key: value for key, value in status["activeRevision"].items() if key not in ("id", "promotedAt")}
+    if not active["documents"]:
+        active.pop("effectiveMaxTokens", None)
     database = {key: value for key, value in status["database"].items() if key != "sizeBytes"}
     ingestion = status["ingestion"]
     return {
@@ -105,7 +108,7 @@ def of_catalogue(database: Database, uid: str) -> dict[str, Any]:
         return {
             "row": _plain(connection.execute(own)),
             "serves the active": connection.execute(own).one().serving_revision_id == active.id,
-            "revision": [active.key, active.effective_max_tokens, active.embedding_allowed, active.analyser_version],
+            "revision": [active.key, active.embedding_allowed, active.analyser_version],
             "documents of the catalogue": rows(d, there),
             "metadata": rows(schema.document_metadata),
             "documents of the revision": _plain(connection.execute(named.where(rd.c.revision_id == active.id))),
@@ -115,7 +118,7 @@ def of_catalogue(database: Database, uid: str) -> dict[str, Any]:
             "last run": [repr(row) for row in connection.execute(last)],
             "tables of the active": _shape(connection, active.id),
             "rows of the active": _counts(connection, active),
-            "tables of no revision": [name for name in _tables(connection) if _number(name) not in _every(connection)],
+            "tables of no revision": _orphans(connection),
             "kept without tables": [number for number in kept if number not in set(map(_number, _tables(connection)))],
         }
 
@@ -125,10 +128,14 @@ def _kept(index_id: int) -> sa.Select[Any]:
     return sa.select(r.id).where(r.index_id == index_id, r.state.in_(["Active", "Retained"]))
 
 
-def _every(connection: Connection) -> set[int]:
-    """Revisions that may have tables, of whatever object."""
+def _orphans(connection: Connection) -> list[str]:
+    """Tables of no revision that may have any, of whatever object: others are made and dropped while we look."""
     r = schema.revisions.c
-    return set(connection.execute(sa.select(r.id).where(r.state != "Dropped")).scalars())
+    may_have = sa.select(r.id).where(r.state != "Dropped")
+    before = set(connection.execute(may_have).scalars())
+    there = _tables(connection)
+    after = set(connection.execute(may_have).scalars())
+    return [name for name in there if _number(name) not in before | after]
 
 
 def _tables(connection: Connection) -> list[str]:

@@ -68,9 +68,9 @@ def _embedding(spec: Spec, chance: random.Random) -> None:
 
 
 def _index(spec: Spec, chance: random.Random) -> None:
-    spec["index"] = chance.choice(
-        [{"type": "None"}, {"type": "HNSW"}, {"type": "HNSW", "hnsw": {"m": 8, "efConstruction": 32}}]
-    )
+    small = {"type": "HNSW", "hnsw": {"m": 8, "efConstruction": 32}}
+    rebuilt = {"type": "HNSW", "rebuildSchedule": "0 5 3 3 *"}
+    spec["index"] = chance.choice([{"type": "None"}, {"type": "HNSW"}, small, rebuilt])
 
 
 def _add_source(spec: Spec, chance: random.Random) -> None:
@@ -139,6 +139,11 @@ def _rollout(spec: Spec, chance: random.Random) -> None:
     }
 
 
+def _generation(spec: Spec, chance: random.Random) -> None:
+    routes = [{"provider": "OpenAI", "model": name} for name in chance.sample(["small", "large"], chance.randint(0, 2))]
+    spec["generation"] = {"routes": routes, "maxTokens": chance.choice([256, 1024])}
+
+
 def _deletion_policy(spec: Spec, chance: random.Random) -> None:
     spec["deletionPolicy"] = chance.choice(["Retain", "Delete"])
 
@@ -156,6 +161,7 @@ EDITS: tuple[Callable[[Spec, random.Random], None], ...] = (
     _pods,
     _retrieval,
     _rollout,
+    _generation,
     _deletion_policy,
 )
 
