@@ -41,6 +41,8 @@ class IndexRow:
 
 
 _COLUMNS = [indexes.c[name] for name in IndexRow.__slots__]
+#: Made once, as that takes longer than to run it: an operator asks ten times a look.
+_BY_UID = sa.select(*_COLUMNS).where(indexes.c.uid == sa.bindparam("uid"))
 
 
 def _record(row: Row[Any]) -> IndexRow:
@@ -110,7 +112,7 @@ def get(connection: Connection, index_id: int) -> IndexRow:
 
 
 def by_uid(connection: Connection, uid: str) -> IndexRow | None:
-    row = connection.execute(sa.select(*_COLUMNS).where(indexes.c.uid == uid)).one_or_none()
+    row = connection.execute(_BY_UID, {"uid": uid}).one_or_none()
     return None if row is None else _record(row)
 
 

@@ -62,6 +62,17 @@ class Counts:
 
 _COLUMNS = [revisions.c[name] for name in RevisionRow.__slots__]
 _KEPT = ("Building", "Active", "Retained")
+#: Made once, as that takes longer than to run them.
+_LIST_KEPT = (
+    sa.select(*_COLUMNS)
+    .where(revisions.c.index_id == sa.bindparam("index_id"), revisions.c.state.in_([*_KEPT, "Dropping"]))
+    .order_by(revisions.c.number)
+)
+_BY_NUMBER = sa.select(*_COLUMNS).where(
+    revisions.c.index_id == sa.bindparam("index_id"),
+    revisions.c.number == sa.bindparam("number"),
+    revisions.c.state != "Dropped",
+)
 
 
 def _record(row: Row[Any]) -> RevisionRow:
@@ -96,12 +107,7 @@ def get(connection: Reader, revision_id: int) -> RevisionRow:
 
 def list_kept(connection: Connection, index_id: int) -> list[RevisionRow]:
     """Building, active and retained revisions, and those whose drop was begun, oldest first."""
-    rows = connection.execute(
-        sa.select(*_COLUMNS)
-        .where(revisions.c.index_id == index_id, revisions.c.state.in_([*_KEPT, "Dropping"]))
-        .order_by(revisions.c.number)
-    )
-    return [_record(row) for row in rows]
+    return [_record(row) for row in connection.execute(_LIST_KEPT, {"index_id": index_id})]
 
 
 def with_tables(connection: Connection, index_id: int) -> list[RevisionRow]:
@@ -196,11 +202,7 @@ def coverage(connection: Connection, active: int, revision_ids: Sequence[int]) -
 
 
 def by_number(connection: Connection, index_id: int, number: int) -> RevisionRow | None:
-    row = connection.execute(
-        sa.select(*_COLUMNS).where(
-            revisions.c.index_id == index_id, revisions.c.number == number, revisions.c.state != "Dropped"
-        )
-    ).one_or_none()
+    row = connection.execute(_BY_NUMBER, {"index_id": index_id, "number": number}).one_or_none()
     return None if row is None else _record(row)
 
 
