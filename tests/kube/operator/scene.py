@@ -145,7 +145,9 @@ class Scene:
         text = json.dumps(found, default=repr, sort_keys=True)
         for own, common in names.items():
             text = text.replace(own, common)
-        plain: dict[str, Any] = json.loads(_VERSION.sub("a version", _TIME.sub("a time", text)))
+        for what, common in _VARYING.items():
+            text = what.sub(common, text)
+        plain: dict[str, Any] = json.loads(text)
         return plain
 
     def _database(self) -> dict[str, Any]:
@@ -166,8 +168,12 @@ class Scene:
         return noted and (up_to_date(item) if item else not self._batch("jobs"))
 
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
-_VERSION = re.compile(r"(?<='resourceVersion': ')\d+")
+#: An estimate knows more the further the worker has come meanwhile.
+_VARYING = {
+    re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"): "a time",
+    re.compile(r"(?<='resourceVersion': ')\d+"): "a version",
+    re.compile(r"(?<='estimated_tokens': )\d+"): "an estimate",
+}
 
 
 def _job(body: Object) -> dict[str, Any]:
