@@ -49,9 +49,10 @@ def test_many_objects_are_served_rest_are_found_again_and_go(
 
     with _most_sessions(bare_installation.database_url) as most_sessions:
         crowd.apply()
-        served = wait_for(lambda: crowd.count(_has_tables) == OBJECTS, "tables for all", 120, operator)
+        served = wait_for(lambda: _telling(operator, "SchemaReady", "True") == OBJECTS, "tables for all", 120, operator)
+    assert crowd.count(_has_tables) == OBJECTS
     assert most_sessions() <= 10
-    crowd.fill()
+    crowd.fill(operator)
     peak = _peak_mib(operator)
     assert peak < 256
 
@@ -73,8 +74,7 @@ def test_many_objects_are_served_rest_are_found_again_and_go(
     assert sessions_at_start() <= 10
 
     kept = crowd.kept_when_deleted()
-    crowd.delete()
-    gone = wait_for(lambda: not crowd.items(), "all gone", 60, successor)
+    gone = crowd.delete()
     assert crowd.tables() == kept
     assert crowd.jobs() == set()
     assert max(peak, _peak_mib(successor)) < 256
@@ -116,26 +116,26 @@ class Crowd:
     def count(self, holds: Callable[[Object], object]) -> int:
         return sum(bool(holds(item)) for item in self.items())
 
-    def fill(self) -> None:
+    def fill(self, operator: Process) -> None:
         """One worker does what the pods would, of which each then ends well: there is no node."""
         worker = self.installation.worker()
-        wait_for(lambda: self.count(up_to_date) == OBJECTS, "all filled", 600, worker)
+        wait_for(lambda: _telling(operator, "Ingested", "True") == OBJECTS, "all filled", 600, worker)
         worker.stop()
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(self._end_pod, self._list("/api/v1", "pods")))
-        wait_for(self._ends_are_noted, "the ends of all Jobs", 300)
-        wait_for(self._settled, "rest", 60)
+        while self._writes_within(SETTLED_SECONDS):
+            pass
+        assert self.count(up_to_date) == OBJECTS
+        assert all("ttlSecondsAfterFinished" in job["spec"] for job in self._list("/apis/batch/v1", "jobs"))
 
     def _end_pod(self, pod: Object) -> None:
         where = f"/api/v1/namespaces/{self.installation.namespace}/pods/{pod['metadata']['name']}/status"
         self.api.patch(where, {"status": {"phase": "Succeeded"}})
 
-    def _ends_are_noted(self) -> bool:
-        return all("ttlSecondsAfterFinished" in job["spec"] for job in self._list("/apis/batch/v1", "jobs"))
-
-    def _settled(self) -> bool:
-        latest = max(write.at for write in self.audit.writes() if self._is_ours(write) and not _of_lease(write))
-        return (datetime.now(UTC) - latest).total_seconds() > SETTLED_SECONDS
+    def _writes_within(self, seconds: float) -> bool:
+        began = datetime.now(UTC)
+        time.sleep(seconds)
+        return not all(map(_of_lease, self.writes(began)))
 
     def ask_for_looks(self) -> None:
         """As somebody who signals that each has changed, though none has."""
@@ -143,8 +143,16 @@ class Crowd:
         for row in database.run(indexes.list_live, self.installation.name):
             database.run(signals.send, f"index:{row.id}")
 
-    def delete(self) -> None:
-        self.api.delete(path_of(self.installation.namespace))
+    def delete(self) -> float:
+        """One by one, as fast as it goes: how long after the last the last was gone."""
+        where = path_of(self.installation.namespace)
+        names = [item["metadata"]["name"] for item in self.items()]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda name: self.api.delete(f"{where}/{name}"), names))
+        return wait_for(lambda: not self._any(), "all gone", 60)
+
+    def _any(self) -> bool:
+        return bool(self.api.get(path_of(self.installation.namespace), limit=1)["items"])
 
     def jobs(self) -> set[str]:
         """By uid, CronJobs too."""
@@ -198,8 +206,12 @@ def _of_lease(write: Write) -> bool:
 
 def _caught_up(operator: Process) -> bool:
     """Every object was looked at by this very process, and none waits."""
-    ready = _metric(operator, 'objects{status="True",type="Ready"}')
-    return ready == OBJECTS and _metric(operator, "queue_depth") == 0
+    return _telling(operator, "Ready", "True") == OBJECTS and _metric(operator, "queue_depth") == 0
+
+
+def _telling(operator: Process, type_: str, status: str) -> float:
+    """How many objects this operator has told so of."""
+    return _metric(operator, f'objects{{status="{status}",type="{type_}"}}')
 
 
 def _metric(operator: Process, name: str) -> float:
