@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tests.kube.harness.api import Api, Object
@@ -85,3 +85,7 @@ class Edited:
             left = seconds - (time.monotonic() - began)
             self._api.until(path_of(self._namespace, name), self._edits[name].in_force, max(left, 0.1))
         return time.monotonic() - began
+
+
+def in_seconds(took: Iterable[float]) -> str:
+    return ", ".join(f"{seconds:.1f}" for seconds in sorted(took)) + " s"

@@ -17,7 +17,7 @@ from tests.kube.granted import Granted
 from tests.kube.harness.api import Api, ApiError
 from tests.kube.harness.control_plane import ControlPlane
 from tests.kube.harness.kubectl import Kubectl
-from tests.kube.operator.edits import Edited
+from tests.kube.operator.edits import Edited, in_seconds
 from tests.kube.operator.installation import Installation, Process, wait_for
 
 from ragindex_db import config_maps, indexes
@@ -77,7 +77,7 @@ def test_after_each_kill_of_the_api_server_every_edit_is_in_force_within_a_minut
             edited.edit(name)
         edited.until_in_force(CONVERGED_SECONDS - (time.monotonic() - returned))
         took.append(time.monotonic() - returned)
-    print(f"\n{KILLS} kills, {OBJECTS} objects: in force {max(took):.1f} s after its return, {sorted(took)}")  # noqa: T201
+    print(f"\n{KILLS} kills, {OBJECTS} objects: in force {in_seconds(took)} after its return")  # noqa: T201
     assert operator.popen.poll() is None
     assert holder(api, installation) == leader, "nobody else was there to lead"
     wait_for(lambda: is_well(operator), "a healthy operator", 60, operator)

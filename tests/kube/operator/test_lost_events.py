@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from tests.kube.harness.api import Api
 from tests.kube.harness.api_proxy import ApiProxy
-from tests.kube.operator.edits import NOTES, Edited
+from tests.kube.operator.edits import NOTES, Edited, in_seconds
 from tests.kube.operator.installation import Installation, path_of, rag_index, up_to_date, wait_for
 
 from ragindex_operator.cluster import leading
@@ -61,7 +61,7 @@ def test_edits_whose_events_are_lost_are_found_by_the_next_list(
             if cut:
                 api_proxy.cut()
             took.append(edited.until_in_force(RIGHT_SECONDS))
-    print(f"\n{api_proxy.watch_events_dropped} events lost: right after {sorted(took)} s")  # noqa: T201
+    print(f"\n{api_proxy.watch_events_dropped} events lost: right after {in_seconds(took)}")  # noqa: T201
     assert api_proxy.watch_events_dropped >= 4
 
 
@@ -80,7 +80,7 @@ def test_with_every_third_event_lost_and_watches_cut_edits_are_in_force_within_t
             if number % 4 == 0:
                 api_proxy.cut()
         took.append(edited.until_in_force(RIGHT_SECONDS))
-    print(f"\n{api_proxy.watch_events_dropped} events lost: right after {sorted(took)} s")  # noqa: T201
+    print(f"\n{api_proxy.watch_events_dropped} events lost: right after {in_seconds(took)}")  # noqa: T201
     assert operator.popen.poll() is None
 
 
