@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 from tests.integration.engine.conftest import Engine, engine
 from tests.integration.faults.intact import check_intact
 from tests.integration.local.pods import (
@@ -284,14 +286,13 @@ class TestDatabaseAway:
     def test_waits_for_it_when_it_starts(self, listed: Engine, pods: Pods, database: Database) -> None:
         name, away = listed.database.engine.url.database, "elsewhere"
         listed.database.engine.dispose()
-        server = Database(DatabaseSettings(url=pods.url.rpartition("/")[0] + "/postgres"))
+        server = pods.url.rpartition("/")[0] + "/postgres"
         rename(server, str(name), away)
         try:
             pod = pods.start(*EMBED)
             pod.await_log("waiting for the database")
         finally:
             rename(server, away, str(name))
-            server.close()
         assert pod.end() == DONE
         assert states(database) == {"Indexed": DOCUMENTS}
 
@@ -303,10 +304,12 @@ class TestDatabaseAway:
         nowhere.close()
 
 
-def rename(server: Database, name: str, to: str) -> None:
-    with server.autocommit() as connection:
-        quote = connection.dialect.identifier_preparer.quote
-        connection.execute(sa.text(f"ALTER DATABASE {quote(name)} RENAME TO {quote(to)}"))
+_RENAME = sql.SQL("ALTER DATABASE {name} RENAME TO {to}")
+
+
+def rename(url: str, name: str, to: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_RENAME.format(name=sql.Identifier(name), to=sql.Identifier(to)))
 
 
 def test_a_config_map_is_listed_and_followed(engine: Engine, pods: Pods) -> None:
