@@ -22,13 +22,12 @@ from ragindex_db.revisions import RevisionRow
 from ragindex_providers.testing.openai_server import Fault
 
 LONG = os.environ.get("RAGINDEX_KUBE") == "long"
-CONFIG_MAPS, ENTRIES_OF_EACH, KILLS = (4, 500, 24) if LONG else (1, 150, 3)
+CONFIG_MAPS, ENTRIES_OF_EACH, PODS, KILLS = (4, 500, 8, 7) if LONG else (1, 150, 4, 3)
 DOCUMENTS = CONFIG_MAPS * ENTRIES_OF_EACH
-PODS = 4
 #: Every third pod is killed as one that is evicted: the Job takes no notice of its end.
 DISRUPTED = 3
 #: So long does the model take for a document: else none would be in hand when a pod is killed.
-THINKS = Fault(delay_seconds=0.3 if LONG else 0.15)
+THINKS = Fault(delay_seconds=0.15)
 
 
 @pytest.fixture
@@ -106,12 +105,10 @@ def test_pods_that_are_killed_lose_and_double_nothing(
     leases_run_out(database)
     while sum(killed.values()) <= KILLS and indexed(database) < DOCUMENTS * 0.9:
         pods = _awaited(node, namespace, "-embed-", operator)
-        if LONG:
-            time.sleep(chance.uniform(0, 5))  # anywhere in what a pod does
-        else:
-            wait_for(lambda: in_hand(database), "documents in hand", 60, operator)
+        wait_for(lambda: in_hand(database), "documents in hand", 60, operator)
+        time.sleep(chance.uniform(0, 3) if LONG else 0)  # anywhere in what a pod does
         _kill(node, namespace, chance.choice(pods), killed, disrupted=sum(killed.values()) % DISRUPTED == 0)
-        if not LONG:
+        if not LONG:  # else those of the dead run out in their time
             leases_run_out(database)
     wait_for(lambda: up_to_date(api.get(path)), "rest", 600 if LONG else 120, operator)
     took = time.monotonic() - began

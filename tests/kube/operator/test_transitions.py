@@ -30,6 +30,8 @@ LONG = os.environ.get("RAGINDEX_KUBE") == "long"
 SEED = int(os.environ.get("RAGINDEX_SEED", "20261121"))
 WALKS, EDITS_OF_EACH, AT_ONCE = (30, 10, 5) if LONG else (1, 10, 1)
 RESTS_WITHIN = 120
+#: That embed for one object. Those that wait for a document's next turn must leave hands for one that lists.
+MOST_PODS = 2
 
 Spec = dict[str, Any]
 
@@ -114,7 +116,7 @@ def _schedule(spec: Spec, chance: random.Random) -> None:
 
 
 def _pods(spec: Spec, chance: random.Random) -> None:
-    spec["ingestion"]["parallelism"] = chance.randint(1, 4)
+    spec["ingestion"]["parallelism"] = chance.randint(1, MOST_PODS)
     spec["ingestion"]["maxAttemptsPerDocument"] = chance.randint(3, 8)
     spec["ingestion"]["resources"] = chance.choice([{}, {"requests": {"cpu": "100m"}, "limits": {"memory": "2Gi"}}])
     spec["ingestion"]["nodeSelector"] = chance.choice([{}, {"kubernetes.io/os": "linux"}])
@@ -170,7 +172,7 @@ def first_spec() -> Spec:
     return {
         "embedding": {"provider": "OpenAI", "model": "words", "dimensions": 32},
         "sources": [{"name": "notes", "configMap": {"name": "leave"}}],
-        "ingestion": {},
+        "ingestion": {"parallelism": MOST_PODS},
         "rollout": {},
     }
 
@@ -267,9 +269,10 @@ def place(api: Api, bare_installation: Installation, tmp_path: Path) -> Iterator
     namespace, installation = bare_installation.namespace, bare_installation
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    pairs = [_AnyModel(api, namespace, installation.name, installation.database, scratch) for _ in range(AT_ONCE)]
+    pods = AT_ONCE * (MOST_PODS + 1)
+    every = [_AnyModel(api, namespace, installation.name, installation.database, scratch) for _ in range(pods)]
     yield Place(api, bare_installation)
-    for hands in pairs:
+    for hands in every:
         hands.close()
 
 
