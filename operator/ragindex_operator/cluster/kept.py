@@ -105,8 +105,14 @@ class Kept:
 
 
 def _trimmed(body: Body) -> Body:
-    """Without the bookkeeping of who set which field, which is often the larger half."""
-    return {**body, "metadata": {name: value for name, value in body["metadata"].items() if name != "managedFields"}}
+    """Without the bookkeeping of who set which field and without what pods are made of, which nobody asks for: most of
+    it, and there are hundreds."""
+    kept = {**body, "metadata": _without(body["metadata"], "managedFields")}
+    return {**kept, "spec": _without(body["spec"], "template", "jobTemplate")} if "spec" in body else kept
+
+
+def _without(part: Body, *names: str) -> Body:
+    return {name: value for name, value in part.items() if name not in names}
 
 
 def _oldest_first(bodies: Iterable[Body]) -> list[Body]:
