@@ -94,11 +94,19 @@ def _is_established(definition: Object | None) -> bool:
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
 
+@pytest.fixture
+def node(session_node: ProcessKubelet, namespace: str) -> Iterator[ProcessKubelet]:
+    """Runs the pods of the test's namespace, and of those that are added to its ``namespaces``."""
+    session_node.namespaces.add(namespace)
+    yield session_node
+    session_node.namespaces.clear()
+
+
 @pytest.fixture(scope="session")
-def node(
+def session_node(
     control_plane: ControlPlane | GivenCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProcessKubelet]:
-    """Runs pods of every namespace as processes; the command ``ragindex`` is this checkout's."""
+    """Runs pods as processes; the command ``ragindex`` is this checkout's."""
     if others := control_plane.api.get("/api/v1/nodes")["items"]:
         names = ", ".join(other["metadata"]["name"] for other in others)
         pytest.skip(f"pods would go to the given cluster's own nodes, not to processes: {names}")

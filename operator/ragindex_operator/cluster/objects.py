@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,8 @@ class Objects:
             {"op": "test", "path": path, "value": FINALIZER},
             {"op": "remove", "path": path},
         ]
-        self._api.patch(_path(seen.key), operations)
+        with suppress(NotThere):
+            self._api.patch(_path(seen.key), operations)
 
     def tell(self, seen: Seen, status: RagIndexStatus) -> Seen:
         """As it is then: a definition older than this release drops what it does not know."""

@@ -218,4 +218,5 @@ def test_killed_at_any_effect_it_comes_to_the_same_end(lives: Lives, source: Pat
             lives.drop(stage)
     print(f"killed at {killed} of {number} points")  # noqa: T201  the figure, with -s
     assert not wrong, json.dumps(wrong, indent=1, default=str)
-    assert met >= {action.__name__ for action in get_args(Action)} | {"WriteStatus"}
+    of_clusters = {"ListSources", "MirrorSource", "KeepTimetable", "DropTimetable"}  # where nobody stands by
+    assert met >= {action.__name__ for action in get_args(Action)} - of_clusters | {"WriteStatus"}

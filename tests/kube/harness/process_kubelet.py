@@ -1,6 +1,6 @@
 """A pretend node: runs the first container of each pod as a process of this machine and tells the API server truly.
 
-It also does the scheduler's part and takes every pod that no one else has. There is no container around the process:
+It also does the scheduler's part, for the pods of some namespaces. There is no container around the process:
 images, volumes and security contexts are not looked at, and pods are never restarted.
 """
 
@@ -72,6 +72,7 @@ class ProcessKubelet:
         self._programs = dict(programs or {})
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **(environment or {})}
         self._labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+        self.namespaces: set[str] = set()  # whose pods it takes
         self._runs: dict[str, _Run] = {}
         self._api = Api(kubeconfig)
         self._processes = Processes()
@@ -158,8 +159,8 @@ class ProcessKubelet:
         run = self._runs.get(metadata["uid"])
         leaving = "deletionTimestamp" in metadata
         if not spec.get("nodeName"):
-            wanted = spec.get("nodeSelector", {}).items()
-            if not leaving and not spec.get("schedulingGates") and wanted <= self._labels.items():
+            fits = spec.get("nodeSelector", {}).items() <= self._labels.items()
+            if fits and metadata["namespace"] in self.namespaces and not leaving and not spec.get("schedulingGates"):
                 self._bind(pod)
         elif spec["nodeName"] != self.name:
             return
