@@ -97,7 +97,7 @@ def test_a_namespace_deleted_while_the_operator_is_down_goes_when_it_is_back(
 ) -> None:
     installation = bare_installation
     names = [f"{policy.lower()}-{n}" for policy in ("Retain", "Delete") for n in range(OF_EACH_POLICY)]
-    first = installation.operator(namespaces="[]")
+    first = installation.operator(namespaces=json.dumps([tenant]))
     for name in names:
         apply(api, installation, tenant, name, name.partition("-")[0].capitalize())
     wait_for(lambda: has_work(api, tenant), "tables", 120, first)
@@ -108,7 +108,7 @@ def test_a_namespace_deleted_while_the_operator_is_down_goes_when_it_is_back(
     delete_namespace(api, tenant)
     assert sorted(each["metadata"]["name"] for each in objects(api, tenant)) == sorted(names)
 
-    second = installation.operator(namespaces="[]")
+    second = installation.operator(namespaces=json.dumps([tenant]))
     gone = wait_for(lambda: not api.answers(f"/api/v1/namespaces/{tenant}"), "its end", GONE_WITHIN, second)
     print(f"\n{len(names)} objects and their namespace gone {gone:.1f} s after the operator was started")  # noqa: T201
     wait_for(lambda: not made_for(api, installation), "the end of their Jobs", 30, second)
