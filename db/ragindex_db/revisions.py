@@ -265,10 +265,19 @@ def size_bytes(connection: Connection, tables: Sequence[RevisionTables]) -> int:
 
 
 def enqueue_all(connection: Connection, revision: RevisionRow, namespace: str) -> int:
-    """Every document the catalogue knows goes into this revision's queue, unless it is there already."""
-    known = sa.select(
-        sa.literal(revision.id), schema.documents.c.id, schema.documents.c.index_id, sa.literal(namespace)
-    ).where(schema.documents.c.index_id == revision.index_id, schema.documents.c.deleted_at.is_(None))
+    """Every document the catalogue knows goes into this revision's queue, unless it is there already.
+
+    The documents are locked, in the order in which a delete locks them: one that is being deleted is waited for, and
+    then left out. Else its place in the queue would come after it was gone, and nobody could ever work it off.
+    """
+    d, queued = schema.documents.c, revision_documents.alias("queued")
+    there = sa.exists().where(queued.c.revision_id == revision.id, queued.c.document_id == d.id)
+    known = (
+        sa.select(sa.literal(revision.id), d.id, d.index_id, sa.literal(namespace))
+        .where(d.index_id == revision.index_id, d.deleted_at.is_(None), ~there)
+        .order_by(d.id)
+        .with_for_update(key_share=True, read=True, of=schema.documents)
+    )
     statement = (
         sa.dialects.postgresql.insert(revision_documents)
         .from_select(["revision_id", "document_id", "index_id", "namespace"], known)

@@ -41,7 +41,7 @@ def write_documents(installation: Installation) -> list[Object]:
     """The sources that list them."""
     for part in range(CONFIG_MAPS):
         entries = {
-            f"{n:04}.md": f"# Tower {part}-{n}\n\nThe keeper of tower {part}-{n} is called keeper{part}x{n}.\n"
+            f"{part}-{n:04}.md": f"# Tower {part}-{n}\n\nThe keeper of tower {part}-{n} is called keeper{part}x{n}.\n"
             for n in range(ENTRIES_OF_EACH)
         }
         installation.write_notes(f"towers-{part}", entries)
