@@ -79,13 +79,14 @@ def status_of_unreadable(
 
 
 def status_on_full_disk(status: RagIndexStatus, now: datetime) -> RagIndexStatus:
-    """What was written last, beside what cannot be written down for want of room."""
+    """What was written last, beside what cannot be written down for want of room. That nothing is left to do is among
+    it: work may have come since."""
     said = {
         ConditionType.DATABASE_REACHABLE: no(Reason.DATABASE_FULL),
         ConditionType.DEGRADED: yes(Reason.DATABASE_FULL),
     }
     progressing = status.condition(ConditionType.PROGRESSING)
-    if progressing is not None and progressing.status == "True":
+    if progressing is not None and (progressing.status == "True" or progressing.reason is Reason.UP_TO_DATE):
         said[ConditionType.PROGRESSING] = no(Reason.DATABASE_FULL)
     stamped = {c.type: c for c in stamp(said, status.conditions, status.observed_generation or 0, now)}
     conditions = tuple(stamped.pop(condition.type, condition) for condition in status.conditions)
