@@ -12,6 +12,7 @@ import pytest
 from tests.kube.harness.api import Api
 from tests.kube.harness.api_proxy import ApiProxy
 from tests.kube.harness.control_plane import ControlPlane, GivenCluster
+from tests.kube.operator.installation import wait_for
 
 from ragindex_operator.cluster import kopf_session, kopf_source
 from ragindex_operator.cluster.api import KubeApi, rag_indexes
@@ -128,6 +129,7 @@ def test_an_object_made_edited_and_deleted_is_heard_of_and_never_written(
     kube.delete(rag_indexes(namespace, "handbook"))
     ears.wait_for_key("gone", key)
     assert ears.vital_signs.failing() == []
+    wait_for(lambda: "event loop" in ears.vital_signs.lags, "a measure of the loop's lag, taken each second", 10)
     assert 0 <= ears.vital_signs.lags["event loop"] < 5
 
 

@@ -38,7 +38,7 @@ class AuditLog:
         with self.path.open() as lines:
             for event in map(json.loads, lines):
                 write = Write(
-                    user=event["user"]["username"],
+                    user=event["user"].get("username", ""),  # who was not known has none
                     agent=event.get("userAgent", ""),
                     verb=event["verb"],
                     path=event["requestURI"],
