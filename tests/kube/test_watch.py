@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -198,7 +200,8 @@ def test_an_error_within_a_watch_is_told_of_and_the_watch_begun_anew(
 
 def until_watching(ears: Ears, kube: KubeApi, namespace: str) -> None:
     """What the first list shows proves no watch; what comes after it does."""
-    for number in range(100):
+    until = time.monotonic() + 30  # the watches are looked at each second
+    for number in itertools.takewhile(lambda _: time.monotonic() < until, itertools.count()):
         make(kube, namespace, f"probe-{number}")
         ears.wait_for_key("add", f"{namespace}/probe-{number}")
         if ears.beats:
