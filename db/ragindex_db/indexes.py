@@ -165,11 +165,6 @@ def write_status(connection: Connection, index_id: int, status: Mapping[str, Any
     )
 
 
-def set_inputs(connection: Connection, index_id: int, inputs: str) -> None:
-    """What a run is for that a schedule starts: the spec's sources and key, and what else the operator follows."""
-    connection.execute(sa.update(indexes).where(indexes.c.id == index_id).values(inputs=inputs))
-
-
 def serve(connection: Connection, index_id: int, revision_id: int | None) -> None:
     """From the next statement on, queries read this revision: the one row that promotion writes."""
     connection.execute(

@@ -143,9 +143,3 @@ def test_nothing_is_written_for_an_index_that_is_gone(operator: Operator, index:
 def rows(database: Database, table: sa.Table) -> int:
     with database.begin() as connection:
         return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-
-
-def test_the_operator_may_say_what_a_scheduled_run_is_for(database: Database, index: IndexRow) -> None:
-    assert index.inputs is None
-    database.run(indexes.set_inputs, index.id, "spec-and-config-maps")
-    assert database.run(indexes.get, index.id).inputs == "spec-and-config-maps"

@@ -111,7 +111,8 @@ class TestListing:
         assert run.inputs == inputs_key(listed.wanted.spec)
 
     def test_such_a_run_is_for_what_the_operator_follows(self, listed: Engine, pods: Pods) -> None:
-        listed.database.run(indexes.set_inputs, listed.row.id, "spec-and-more")
+        with listed.database.begin() as connection:
+            connection.execute(sa.update(schema.indexes).values(inputs="spec-and-more"))
         assert pods.run(*LIST) == DONE
         assert all_runs(listed)[0].inputs == "spec-and-more"
 
